@@ -1,0 +1,1 @@
+"""Bars: cleaning, coverage, import of the old layout."""

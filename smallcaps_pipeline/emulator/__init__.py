@@ -1,0 +1,1 @@
+"""A loopback provider with the same wire format; simulated or recorded data."""

@@ -1,0 +1,1 @@
+"""Events: bars in, detected moves out."""

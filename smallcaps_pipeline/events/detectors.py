@@ -1,0 +1,5 @@
+def read_detectors(v):
+    return v
+
+
+class Detector: ...

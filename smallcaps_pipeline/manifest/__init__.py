@@ -1,0 +1,1 @@
+"""Manifest: events in, the ones worth fetching out."""

@@ -1,0 +1,1 @@
+"""Micro: what trades and quotes around an event say."""

@@ -1,0 +1,1 @@
+"""The provider's REST API: knows HTTP, knows neither Dagster nor events."""

@@ -1,0 +1,1 @@
+"""Report: tables, figures, the review sample, GO / NO-GO."""

@@ -1,0 +1,1 @@
+"""Windows: what to fetch around events, once; NBBO reduction; files."""

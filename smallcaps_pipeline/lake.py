@@ -40,13 +40,8 @@ REPLACE_WAIT_S: Final = 0.1
 SYMBOL_SAFE: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 ROW_GROUP_ROWS: Final = 1_000_000
 
-# Columns that repeat few values compress best by dictionary, rising ones by their differences.
-DICTIONARY_COLUMNS: Final = frozenset(
-    "symbol open high low close exchange bid_exchange ask_exchange tape correction conditions "
-    "indicators event_type direction event_bias session date close_vs_open price bid_price "
-    "ask_price bid_size ask_size size profile fill time_bucket".split()
-)
-DELTA_COLUMNS: Final = frozenset("timestamp participant_timestamp sequence_number".split())
+# Rising columns compress best by their differences, all others (few values, repeated) by dictionary.
+DELTA_COLUMNS: Final = frozenset({"timestamp", "participant_timestamp", "sequence_number"})
 
 
 class LakeError(OSError):
@@ -107,9 +102,11 @@ class Lake:
         """List the parquet files of a table, sorted."""
         return sorted((self.root / table).rglob("*.parquet"))
 
-    def window_files(self, kind: str) -> list[Path]:
-        """List the stored windows of a kind (trades or quotes), sorted."""
-        return sorted((self.root / "event_windows").glob(f"symbol=*/date=*/event=*/{kind}.parquet"))
+    def window_files(self, kind: str, symbol: str | None = None) -> list[Path]:
+        """List the stored windows of a kind (trades or quotes), of one symbol or all, sorted."""
+        folder = "*" if symbol is None else encode_symbol(symbol)
+        pattern = f"symbol={folder}/date=*/event=*/{kind}.parquet"
+        return sorted((self.root / "event_windows").glob(pattern))
 
     # reading ----------------------------------------------------------------------------------
 
@@ -150,14 +147,14 @@ class Lake:
         """
         table = _to_arrow(frame, metadata or {})
         with self.replacing(file) as temporary:
-            names = set(table.column_names)
+            delta = [name for name in table.column_names if name in DELTA_COLUMNS]
             pq.write_table(
                 table,
                 temporary,
                 compression="zstd",
                 compression_level=6,
-                use_dictionary=sorted(_leaf_paths(table, names & DICTIONARY_COLUMNS)),
-                column_encoding=dict.fromkeys(sorted(names & DELTA_COLUMNS), "DELTA_BINARY_PACKED"),
+                use_dictionary=_dictionary_leaves(table),
+                column_encoding=dict.fromkeys(delta, "DELTA_BINARY_PACKED"),
                 row_group_size=ROW_GROUP_ROWS,
                 store_schema=True,
             )
@@ -236,12 +233,13 @@ def _to_arrow(frame: pl.DataFrame, metadata: Mapping[str, Any]) -> pa.Table:
     return table.replace_schema_metadata({METADATA_KEY: stored})
 
 
-def _leaf_paths(table: pa.Table, names: set[str]) -> set[str]:
-    """Return the parquet leaf names of columns: a list column's values have a path of their own."""
-    return {
-        f"{name}.list.element" if pa.types.is_large_list(table.schema.field(name).type) else name
-        for name in names
-    }
+def _dictionary_leaves(table: pa.Table) -> list[str]:
+    """Name the parquet leaves to encode by dictionary: a list column's values have their own."""
+    return [
+        f"{field.name}.list.element" if pa.types.is_large_list(field.type) else field.name
+        for field in table.schema
+        if field.name not in DELTA_COLUMNS
+    ]
 
 
 def _entries(folder: Path, prefix: str) -> list[Path]:

@@ -331,6 +331,9 @@ PLAN = Table(
         ("requests_min", I64, "requests at least"),
         ("requests_expected", F64, "requests expected"),
         ("bytes_expected", F64, "bytes on disk expected"),
+        ("merged_start", UTC_US, "start of the merged window of which this is what is missing"),
+        ("merged_end", UTC_US, "its end, not included"),
+        ("refetched_seconds", F64, "seconds of quotes that are stored, but at a coarser NBBO"),
     ),
     ("symbol", "kind", "window_start"),
 )

@@ -147,10 +147,10 @@ class Provider(Section):
 class Features(Section):
     """Windows and floors of the bars' features."""
 
-    baseline_minutes: PositiveInt
+    baseline_minutes: Annotated[int, Field(ge=1, le=1440)]
     baseline_floor_shares: PositiveFloat
     tape_floor: PositiveFloat
-    base_minutes: PositiveInt
+    base_minutes: Annotated[int, Field(ge=1, le=1440)]
     base_min_bars: BarsBySession
 
 
@@ -400,11 +400,13 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _event_types_exist(self) -> Self:
-        known = set(self.events.detectors)
+        from smallcaps_pipeline.events.detectors import EVENT_TYPES  # noqa: PLC0415  as above
+
+        known = set(EVENT_TYPES)
         for name in ("type_priority", "type_quotas_pct", "event_types"):
             if unknown := set(getattr(self.manifest, name) or ()) - known:
                 raise ValueError(
-                    f"manifest.{name} names {sorted(unknown)}, events.detectors has {sorted(known)}"
+                    f"manifest.{name} names {sorted(unknown)}, the detectors are {sorted(known)}"
                 )
         if missing := known - set(self.manifest.type_priority):
             raise ValueError(f"manifest.type_priority lacks {sorted(missing)}")

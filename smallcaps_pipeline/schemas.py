@@ -155,6 +155,71 @@ NEWS = Table(
     ("symbol", "published_at", "news_id"),
 )
 
+FLOAT_SHARES = Table(
+    "float_shares",
+    "one stock's free float, the latest known: it has no history",
+    _columns(
+        ("symbol", STR, "ticker"),
+        ("effective_date", DATE, "date that the figures describe"),
+        ("float_shares", F64, "free float, shares"),
+        ("float_pct", F64, "free float / shares outstanding, percent; null where not given"),
+    ),
+    ("symbol",),
+)
+
+DIVIDENDS = Table(
+    "dividends",
+    "one cash dividend",
+    _columns(
+        ("symbol", STR, "ticker"),
+        ("ex_dividend_date", DATE, "first trading day without the dividend"),
+        ("cash_amount", F64, "per share as paid, in `currency`"),
+        ("currency", STR, "ISO code; null where not given"),
+        ("dividend_id", STR, "provider's id"),
+    ),
+    ("dividend_id",),
+)
+
+CONDITIONS = Table(
+    "conditions",
+    "one condition code of trades or quotes, with what a print that carries it may update",
+    _columns(
+        ("condition_id", I32, "code; trades and quotes have namespaces of their own"),
+        ("type", STR, "kind of condition, e.g. sale_condition"),
+        ("name", STR, "meaning"),
+        ("data_types", pl.List(STR), "trade, bbo, nbbo"),
+        ("updates_high_low", BOOL, "counts for high and low; null = no rule"),
+        ("updates_open_close", BOOL, "counts for open and close; null = no rule"),
+        ("updates_volume", BOOL, "counts for volume; null = no rule"),
+    ),
+)
+
+EXCHANGES = Table(
+    "exchanges",
+    "one venue; the id alone is no key",
+    _columns(
+        ("exchange_id", I32, "provider's venue id, as in trades and quotes"),
+        ("type", STR, "exchange, TRF, SIP or ORF"),
+        ("name", STR, "name"),
+        ("mic", STR, "MIC; null where it has none"),
+        ("participant_id", STR, "letter on the tape; null where it has none"),
+    ),
+)
+
+HOLIDAYS = Table(
+    "holidays",
+    "one coming day and exchange that is closed or closes early",
+    _columns(
+        ("date", DATE, "trading day"),
+        ("exchange", STR, "NYSE, NASDAQ or OTC"),
+        ("name", STR, "holiday"),
+        ("status", STR, "closed or early-close"),
+        ("opens_at", UTC_US, "open of an early-close day, else null"),
+        ("closes_at", UTC_US, "close of an early-close day, else null"),
+    ),
+    ("date", "exchange"),
+)
+
 DAILY_BARS = Table(
     "daily_bars",
     "one symbol and trading day, prices as traded",
@@ -170,6 +235,18 @@ DAILY_BARS = Table(
         ("transactions", I64, "trades; null where not given"),
     ),
     ("date", "symbol"),
+)
+
+PREVIOUS_CLOSE = Table(
+    "previous_close",
+    "one symbol and trading day: the last close before it",
+    _columns(
+        ("symbol", STR, "ticker"),
+        ("date", DATE, "trading day"),
+        ("previous_close", F64, "last close before the day on the day's price basis, USD; or null"),
+        ("previous_date", DATE, "trading day of that close; null where there is none"),
+    ),
+    ("symbol", "date"),
 )
 
 UNIVERSE = Table(
@@ -255,6 +332,20 @@ EVENTS = Table(
     ("symbol", "timestamp", "event_type", "direction"),
 )
 
+EVENT_SUMMARY = Table(
+    "event_summary",
+    "one event_type, direction, session and month that has events",
+    {
+        **_some(EVENTS, "event_type", "direction", "session"),
+        **_columns(
+            ("month", STR, "YYYY-MM of the trading day"),
+            ("events", I64, "events"),
+            ("symbols", I64, "different symbols among them"),
+        ),
+    },
+    ("event_type", "direction", "session", "month"),
+)
+
 REFERENCE = Table(
     "reference",
     "what was known of one symbol on a day, for the event filters",
@@ -338,6 +429,25 @@ PLAN = Table(
     ("symbol", "kind", "window_start"),
 )
 
+WINDOW_FILES = Table(
+    "window_files",
+    "one stored window file: the trades or the quotes of a window",
+    {
+        **_some(STORED, "symbol", "kind", "window_start", "window_end"),
+        **_columns(
+            ("event_id", STR, "event that names the folder"),
+            ("events_merged", pl.List(STR), "event_ids by timestamp, then event_id"),
+            ("nbbo", STR, "NBBO reduction of quotes, several where parts differ; null for trades"),
+            ("rows", I64, "rows in the file"),
+            ("pages", I64, "pages that were fetched for it"),
+            ("source", STR, "who gave the ticks"),
+            ("extended", BOOL, "a hot edge has widened it"),
+            ("file", STR, "path"),
+        ),
+    },
+    ("file",),
+)
+
 TRADES = Table(
     "trades",
     "one reported print, sorted by SIP timestamp, then sequence number",
@@ -409,6 +519,7 @@ MICRO_FEATURES = Table(
             ("tape_speed_before", F64, "trades per minute up to the event bar's end"),
             ("imbalance_before", F64, "trade imbalance up to the event bar's end"),
             ("spread_before_bps", F64, "mean quoted spread up to the event bar's end, bps"),
+            ("spread_start_bps", F64, "mean quoted spread of the window's first 2 minutes, bps"),
             ("label_block_prints", I64, "trades of at least block_shares"),
             ("label_block_volume_share", F64, "their share of volume"),
             ("label_slippage_proxy_bps", F64, "effective half-spread, volume-weighted, bps"),

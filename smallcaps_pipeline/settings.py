@@ -228,7 +228,7 @@ class Events(Section):
 class Cohort(Section):
     """The top rows of a filter on the manifest, with their own window and NBBO."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^,]+$")]  # the column `cohort` separates names by comma
     event_types: tuple[str, ...] | None = None
     directions: tuple[Literal["up", "down"], ...] | None = None
     sessions: tuple[Literal["PM", "RTH", "AH"], ...] | None = None
@@ -263,6 +263,13 @@ class Profile(Section):
     all_fields: bool
     extend: bool
     cohorts: tuple[Cohort, ...]
+
+    @model_validator(mode="after")
+    def _cohorts_differ(self) -> Self:
+        names = [cohort.name for cohort in self.cohorts]
+        if len(set(names)) < len(names):
+            raise ValueError(f"cohorts {names} must have different names")
+        return self
 
 
 class Manifest(Section):
@@ -382,6 +389,7 @@ class Report(Section):
     confidence: Annotated[float, Field(gt=0, lt=1)]
     min_liquid_windows_pct: Percent
     liquid_dollar_volume_per_minute: NonNegativeFloat
+    max_spread_multiple: PositiveFloat
     best_and_worst: PositiveInt
 
 

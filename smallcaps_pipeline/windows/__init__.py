@@ -1,1 +1,84 @@
 """Windows: what to fetch around events, once; NBBO reduction; files."""
+
+from smallcaps_pipeline.windows.batches import (
+    as_stored,
+    cut_batches,
+    withdrawn_batches,
+    without_batches,
+)
+from smallcaps_pipeline.windows.estimate import Cost, Estimate, estimate
+from smallcaps_pipeline.windows.extend import plan_extensions
+from smallcaps_pipeline.windows.extension import extension
+from smallcaps_pipeline.windows.fetch import (
+    FetchResult,
+    FetchStatus,
+    TickSource,
+    WindowOutcome,
+    fetch_quotes,
+    fetch_trades,
+)
+from smallcaps_pipeline.windows.nbbo import reduce_nbbo
+from smallcaps_pipeline.windows.plan import Kind, merge_windows, plan_windows, subtract_stored
+from smallcaps_pipeline.windows.reading import (
+    WindowNotStoredError,
+    WindowTicks,
+    read_interval,
+    read_window,
+)
+from smallcaps_pipeline.windows.replan import (
+    Replanned,
+    batch_names,
+    held_events,
+    missing_rows,
+    profile_of,
+    read_batch,
+    replan,
+)
+from smallcaps_pipeline.windows.stored import (
+    StoredWindow,
+    missing_intervals,
+    stored,
+    stored_windows,
+    windows_index,
+)
+from smallcaps_pipeline.windows.window import Window
+
+__all__ = [
+    "Cost",
+    "Estimate",
+    "FetchResult",
+    "FetchStatus",
+    "Kind",
+    "Replanned",
+    "StoredWindow",
+    "TickSource",
+    "Window",
+    "WindowNotStoredError",
+    "WindowOutcome",
+    "WindowTicks",
+    "as_stored",
+    "batch_names",
+    "cut_batches",
+    "estimate",
+    "extension",
+    "fetch_quotes",
+    "fetch_trades",
+    "held_events",
+    "merge_windows",
+    "missing_intervals",
+    "missing_rows",
+    "plan_extensions",
+    "plan_windows",
+    "profile_of",
+    "read_batch",
+    "read_interval",
+    "read_window",
+    "reduce_nbbo",
+    "replan",
+    "stored",
+    "stored_windows",
+    "subtract_stored",
+    "windows_index",
+    "withdrawn_batches",
+    "without_batches",
+]

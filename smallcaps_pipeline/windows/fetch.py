@@ -1,0 +1,369 @@
+"""Fetch the windows of one batch: from plan rows and a source of ticks to window files.
+
+Belongs here: what is asked for, in which order, how a failure is held to its window.
+Keep out: HTTP and paging (polygon/), files (`files`), the decision to extend (`extension`), clocks.
+
+Each plan row is a job of its own, several in flight. A job asks first what of its interval is not
+yet stored, fetches that, and stores it at once; so a run that was killed goes on where it was, and
+asks for nothing twice. Trades come before quotes: the thinning keeps the quote at each trade.
+
+Fetching is free of order; storing is one at a time per symbol, because a window may join a stored
+neighbour. Two processes must not fetch windows of one symbol at the same time (one batch, or one
+pool slot per symbol, is enough): the later write would not know of the earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from threading import Lock
+from typing import Any, Protocol
+
+import polars as pl
+
+from smallcaps_pipeline.lake import Lake
+from smallcaps_pipeline.manifest.nbbo_level import NbboLevel
+from smallcaps_pipeline.settings import Profile, Settings, load_settings
+from smallcaps_pipeline.windows.files import (
+    TABLES,
+    Fetched,
+    leave_out_unread,
+    remove_replaced,
+    store,
+)
+from smallcaps_pipeline.windows.intervals import Interval
+from smallcaps_pipeline.windows.nbbo import in_tape_order, reduce_nbbo
+from smallcaps_pipeline.windows.plan import Kind
+from smallcaps_pipeline.windows.reading import read_interval
+from smallcaps_pipeline.windows.stored import Part, missing_intervals, stored_windows
+
+
+class Ticks(Protocol):
+    """What a source gives: rows, and how many pages they took."""
+
+    @property
+    def frame(self) -> pl.DataFrame: ...
+    @property
+    def pages(self) -> int: ...
+
+
+class TickSource(Protocol):
+    """Where ticks come from; half-open [start, end), complete or an error."""
+
+    def trades(self, *, symbol: str, start: datetime, end: datetime) -> Ticks: ...
+    def quotes(self, *, symbol: str, start: datetime, end: datetime) -> Ticks: ...
+    def last_quote_before(self, *, symbol: str, before: datetime) -> pl.DataFrame:
+        """Return the last quote strictly before an instant: one row, or none."""
+        ...
+
+
+class FetchStatus(StrEnum):
+    """How a window ended."""
+
+    DONE = "done"
+    EMPTY = "empty"  # fetched, and there truly was nothing in it
+    SKIPPED = "skipped"  # was stored already
+    FAILED = "failed"
+
+
+class OutsideWindowError(ValueError):
+    """A source gave rows of another interval than it was asked for."""
+
+
+class TradesMissingError(LookupError):
+    """Quotes are to keep the one in force at each trade, and the trades are not stored."""
+
+
+@dataclass(frozen=True)
+class WindowOutcome:
+    """How one plan row ended.
+
+    Attributes:
+        symbol: Ticker.
+        kind: Trades or quotes.
+        window_start: First instant of the plan row.
+        window_end: Its end, not included.
+        status: How it ended.
+        rows: Rows fetched and kept.
+        pages: Pages read.
+        bytes: Size of the window's file now.
+        reason: Why it failed, in the words of the error; null otherwise.
+    """
+
+    symbol: str
+    kind: Kind
+    window_start: datetime
+    window_end: datetime
+    status: FetchStatus
+    rows: int = 0
+    pages: int = 0
+    bytes: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class FetchResult:
+    """What a batch gave, one outcome per plan row, in the plan's order."""
+
+    outcomes: tuple[WindowOutcome, ...]
+
+    def count(self, status: FetchStatus) -> int:
+        return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def done(self) -> int:
+        return self.count(FetchStatus.DONE)
+
+    @property
+    def empty(self) -> int:
+        return self.count(FetchStatus.EMPTY)
+
+    @property
+    def skipped(self) -> int:
+        return self.count(FetchStatus.SKIPPED)
+
+    @property
+    def failed(self) -> tuple[WindowOutcome, ...]:
+        return tuple(o for o in self.outcomes if o.status == FetchStatus.FAILED)
+
+    @property
+    def rows(self) -> int:
+        return sum(outcome.rows for outcome in self.outcomes)
+
+    @property
+    def pages(self) -> int:
+        return sum(outcome.pages for outcome in self.outcomes)
+
+    @property
+    def bytes(self) -> int:
+        return sum(outcome.bytes for outcome in self.outcomes)
+
+
+OnWindow = Callable[[WindowOutcome], None]
+
+
+def fetch_trades(
+    plan_rows: pl.DataFrame,
+    source: TickSource,
+    lake: Lake,
+    *,
+    settings: Settings | None = None,
+    profile: str,
+    workers: int | None = None,
+    source_name: str = "provider",
+    on_window: OnWindow | None = None,
+    fatal: tuple[type[Exception], ...] = (),
+) -> FetchResult:
+    """Fetch and store the trades of a batch, every field.
+
+    Args:
+        plan_rows: schemas.PLAN, or the rows of `plan_extensions`; rows of the other kind are left
+            alone.
+        source: Where ticks come from.
+        lake: Where windows are stored.
+        settings: Configuration; None loads it.
+        profile: Name of the profile that the batch belongs to.
+        workers: Windows in flight; None takes `provider.connections`.
+        source_name: Who gives the ticks, for the files' metadata.
+        on_window: Called in this thread as each row ends.
+        fatal: Errors that would meet every window alike (a refused key): raised at once, after
+            the windows in flight. Any other error fails its window only.
+
+    Returns:
+        One outcome per row of the kind. A row that failed has stored nothing.
+    """
+    job = _Job(source, lake, settings or load_settings(), profile, source_name, Kind.TRADES)
+    return _fetch(plan_rows, job, workers, on_window, fatal)
+
+
+def fetch_quotes(
+    plan_rows: pl.DataFrame,
+    source: TickSource,
+    lake: Lake,
+    *,
+    settings: Settings | None = None,
+    profile: str,
+    workers: int | None = None,
+    source_name: str = "provider",
+    on_window: OnWindow | None = None,
+    fatal: tuple[type[Exception], ...] = (),
+) -> FetchResult:
+    """Fetch, reduce and store the quotes of a batch, and the last quote before each start.
+
+    Arguments and result as for `fetch_trades`, which comes first: with `windows.keep_at_trades`, a
+    row that is thinned by rate fails with `TradesMissingError` where its trades are not stored.
+    """
+    job = _Job(source, lake, settings or load_settings(), profile, source_name, Kind.QUOTES)
+    return _fetch(plan_rows, job, workers, on_window, fatal)
+
+
+def _fetch(
+    plan_rows: pl.DataFrame,
+    job: _Job,
+    workers: int | None,
+    on_window: OnWindow | None,
+    fatal: tuple[type[Exception], ...],
+) -> FetchResult:
+    rows = plan_rows.filter(pl.col("kind") == job.kind.value).to_dicts()
+    pool = ThreadPoolExecutor(workers or job.settings.provider.connections)
+    outcomes: dict[int, WindowOutcome] = {}
+    try:
+        futures: dict[Future[WindowOutcome], int] = {
+            pool.submit(job.run, row): number for number, row in enumerate(rows)
+        }
+        for future in as_completed(futures):
+            number = futures[future]
+            outcomes[number] = _outcome(future, rows[number], job.kind, fatal)
+            if on_window is not None:
+                on_window(outcomes[number])
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return FetchResult(tuple(outcomes[number] for number in range(len(rows))))
+
+
+def _outcome(
+    future: Future[WindowOutcome],
+    row: dict[str, Any],
+    kind: Kind,
+    fatal: tuple[type[Exception], ...],
+) -> WindowOutcome:
+    """Return how a job ended; an error of one window must not take the others."""
+    try:
+        return future.result()
+    except fatal:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, it is reported with its window
+        return WindowOutcome(
+            symbol=row["symbol"],
+            kind=kind,
+            window_start=row["window_start"],
+            window_end=row["window_end"],
+            status=FetchStatus.FAILED,
+            reason=f"{type(error).__name__}: {error}",
+        )
+
+
+@dataclass
+class _Locks:
+    """One lock per symbol."""
+
+    held: dict[str, Lock] = field(default_factory=dict)
+    guard: Lock = field(default_factory=Lock)
+
+    def of(self, symbol: str) -> Lock:
+        with self.guard:
+            return self.held.setdefault(symbol, Lock())
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all rows of a call share."""
+
+    source: TickSource
+    lake: Lake
+    settings: Settings
+    profile_name: str
+    source_name: str
+    kind: Kind
+    locks: _Locks = field(default_factory=_Locks)
+
+    @property
+    def profile(self) -> Profile:
+        return self.settings.manifest.profiles[self.profile_name]
+
+    def run(self, row: dict[str, Any]) -> WindowOutcome:
+        """Fetch and store what of one plan row is missing."""
+        lock = self.locks.of(row["symbol"])
+        with lock:
+            remove_replaced(self.lake, self.kind, row["symbol"])
+            there = stored_windows(self.lake, self.kind, row["symbol"])
+        interval = (row["window_start"], row["window_end"])
+        missing = missing_intervals(interval, there, row["nbbo"])
+        rows = pages = size = 0
+        for part in (Part(start, end, row["nbbo"]) for start, end in missing):
+            frame, part_pages = self._read(row["symbol"], part)
+            with lock:
+                _, size = store(self._fetched(row, part, frame, part_pages), self.lake)
+            pages += part_pages
+            rows += frame.filter(_inside(part.interval)).height
+        found = FetchStatus.DONE if rows else FetchStatus.EMPTY
+        return WindowOutcome(
+            symbol=row["symbol"],
+            kind=self.kind,
+            window_start=interval[0],
+            window_end=interval[1],
+            status=found if missing else FetchStatus.SKIPPED,
+            rows=rows,
+            pages=pages,
+            bytes=size,
+        )
+
+    def _fetched(self, row: dict[str, Any], part: Part, frame: pl.DataFrame, pages: int) -> Fetched:
+        merged = (row["merged_start"], row["merged_end"])
+        return Fetched(
+            symbol=row["symbol"],
+            kind=self.kind,
+            part=part,
+            merged=merged,
+            events_merged=tuple(row["events_merged"]),
+            frame=frame,
+            pages=pages,
+            source=self.source_name,
+            extended=merged if row.get("extended") else None,
+        )
+
+    def _read(self, symbol: str, part: Part) -> tuple[pl.DataFrame, int]:
+        """Return the rows of an interval as they are to be stored, and the pages they took."""
+        if self.kind == Kind.TRADES:
+            ticks = self.source.trades(symbol=symbol, start=part.start, end=part.end)
+            return _checked(ticks.frame, self.kind, symbol, part.interval), ticks.pages
+        trade_times = self._trade_times(symbol, part)
+        before = self.source.last_quote_before(symbol=symbol, before=part.start)
+        ticks = self.source.quotes(symbol=symbol, start=part.start, end=part.end)
+        inside = _checked(ticks.frame, self.kind, symbol, part.interval)
+        state = TABLES[self.kind].conform(before.tail(1))
+        level = NbboLevel.from_label(part.nbbo or "all")
+        quotes = reduce_nbbo(
+            pl.concat([state, inside]),
+            by_change=level.by_change,
+            max_hz=level.max_hz,
+            trade_times=trade_times,
+        )
+        return leave_out_unread(quotes, all_fields=self.profile.all_fields), ticks.pages + 1
+
+    def _trade_times(self, symbol: str, part: Part) -> pl.Series | None:
+        """Return the instants at which the quote in force must survive; None where all do anyway.
+
+        A quote lag (`micro.quote_lag_ns`) asks for the quote that was in force so much earlier.
+        """
+        rate = part.nbbo is not None and NbboLevel.from_label(part.nbbo).max_hz
+        if not rate or not self.settings.windows.keep_at_trades:
+            return None
+        stored = stored_windows(self.lake, Kind.TRADES, symbol)
+        if missing := missing_intervals(part.interval, stored, None):
+            raise TradesMissingError(
+                f"{symbol}: the trades of [{missing[0][0]}, {missing[0][1]}) are not stored, and "
+                "quotes that are thinned keep the one in force at each trade: fetch trades first"
+            )
+        trades = read_interval(self.lake, symbol, Kind.TRADES, part.interval)
+        return trades["timestamp"].to_physical() - self.settings.micro.quote_lag_ns
+
+
+def _checked(frame: pl.DataFrame, kind: Kind, symbol: str, interval: Interval) -> pl.DataFrame:
+    """Return rows in tape order, each once, in the declared schema; rows outside raise."""
+    table = TABLES[kind]
+    rows = table.conform(frame, where=f"{symbol} {kind.value}")
+    rows = in_tape_order(rows.unique(list(table.key), keep="first", maintain_order=True))
+    if outside := rows.filter(~_inside(interval)).height:
+        raise OutsideWindowError(
+            f"{symbol}: {outside} {kind.value} outside [{interval[0]}, {interval[1]}) came back"
+        )
+    return rows
+
+
+def _inside(interval: Interval) -> pl.Expr:
+    start, end = (pl.lit(instant).cast(pl.Datetime("ns", "UTC")) for instant in interval)
+    return (pl.col("timestamp") >= start) & (pl.col("timestamp") < end)

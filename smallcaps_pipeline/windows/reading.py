@@ -1,0 +1,122 @@
+"""Ticks of a stored window, as micro/ and the report read them.
+
+Belongs here: the rows of an event's window or of any stored interval, whatever files hold them.
+Keep out: which rows count for a figure (micro/), writing (`files`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from smallcaps_pipeline.lake import Lake, LakeError
+from smallcaps_pipeline.windows.files import TABLES, assemble, disjoint_pieces
+from smallcaps_pipeline.windows.intervals import Interval, overlap
+from smallcaps_pipeline.windows.plan import Kind
+from smallcaps_pipeline.windows.stored import StoredWindow, stored_windows
+from smallcaps_pipeline.windows.window import event_symbol, event_time
+
+READ_TRIES: Final = 5  # a writer may replace the files between the listing and the reading
+
+
+class WindowNotStoredError(LookupError):
+    """No stored window holds the event."""
+
+    def __init__(self, event_id: str) -> None:
+        super().__init__(f"{event_id}: no stored window holds this event; fetch its profile first")
+
+
+@dataclass(frozen=True)
+class WindowTicks:
+    """The stored window of an event.
+
+    Attributes:
+        event_id: The event that was asked for.
+        window_start: First instant that is stored.
+        window_end: End, not included.
+        events_merged: Ids of all events of the window.
+        trades: schemas.TRADES; None where no trades are stored.
+        quotes: schemas.QUOTES, the first row possibly the quote before window_start; columns that
+            the profile leaves out are null. None where no quotes are stored.
+    """
+
+    event_id: str
+    window_start: datetime
+    window_end: datetime
+    events_merged: tuple[str, ...]
+    trades: pl.DataFrame | None
+    quotes: pl.DataFrame | None
+
+
+def read_window(lake: Lake, event_id: str) -> WindowTicks:
+    """Read the stored window that holds an event, be it its own or one shared by merged events.
+
+    Raises:
+        WindowNotStoredError: Neither trades nor quotes of it are stored.
+        LakeError: A file is damaged.
+    """
+    symbol = event_symbol(event_id)
+    holders = {kind: _holder(stored_windows(lake, kind, symbol), event_id) for kind in Kind}
+    found = [window for window in holders.values() if window is not None]
+    if not found:
+        raise WindowNotStoredError(event_id)
+    start, end = found[0].interval
+    ticks = {
+        kind: None if window is None else read_interval(lake, symbol, kind, window.interval)
+        for kind, window in holders.items()
+    }
+    return WindowTicks(
+        event_id, start, end, found[0].events_merged, ticks[Kind.TRADES], ticks[Kind.QUOTES]
+    )
+
+
+def read_interval(lake: Lake, symbol: str, kind: Kind, interval: Interval) -> pl.DataFrame:
+    """Read what is stored of an interval [start, end), each row once.
+
+    Returns:
+        schemas.TRADES or schemas.QUOTES in tape order; before the quotes of the interval stands
+        the last stored one before its start, if there is one. What is not stored is not there:
+        `stored.missing_intervals` tells.
+    """
+    start, end = (pl.lit(instant).cast(pl.Datetime("ns", "UTC")) for instant in interval)
+    time = pl.col("timestamp")
+    rows = _read_overlapping(lake, symbol, kind, interval).filter(time < end)
+    inside = rows.filter(time >= start)
+    if kind == Kind.TRADES:
+        return inside
+    return pl.concat([rows.filter(time < start).tail(1), inside])
+
+
+def _read_overlapping(lake: Lake, symbol: str, kind: Kind, interval: Interval) -> pl.DataFrame:
+    """Read the whole windows that overlap an interval."""
+    table = TABLES[kind]
+    for _ in range(READ_TRIES):
+        windows = [w for w in stored_windows(lake, kind, symbol) if overlap(w.interval, interval)]
+        if not windows:
+            return table.empty()
+        try:
+            rows = assemble(disjoint_pieces(windows), kind)
+        except FileNotFoundError:
+            continue  # a wider window has just replaced it: look again
+        left_out = [
+            pl.lit(None, column.dtype).alias(name)
+            for name, column in table.columns.items()
+            if name not in rows.columns
+        ]
+        return table.conform(rows.with_columns(left_out))
+    raise LakeError(
+        f"{symbol}: {kind.value} of [{interval[0]}, {interval[1]}) were replaced again and again "
+        "while being read; is a download of the same windows running twice?"
+    )
+
+
+def _holder(windows: list[StoredWindow], event_id: str) -> StoredWindow | None:
+    """Return the window that names the event, else the one whose interval holds its instant."""
+    at = event_time(event_id)
+    named = [window for window in windows if event_id in window.events_merged]
+    around = [window for window in windows if window.start <= at < window.end]
+    candidates = named or around
+    return max(candidates, key=lambda w: (w.end - w.start, str(w.file)), default=None)

@@ -17,6 +17,8 @@ Keep out: what a table means (`schemas`), which day falls into which cell (`cell
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import time
@@ -35,12 +37,13 @@ import pyarrow.parquet as pq
 from smallcaps_pipeline.schemas import Table
 
 METADATA_KEY: Final = b"smallcaps"
+CONTENT_KEY: Final = "content"  # among the metadata: a digest of the rows
 REPLACE_TRIES: Final = 20
 REPLACE_WAIT_S: Final = 0.1
 SYMBOL_SAFE: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 ROW_GROUP_ROWS: Final = 1_000_000
 
-# Rising columns compress best by their differences, all others (few values, repeated) by dictionary.
+# Rising columns compress best by differences, all others (few values, repeated) by dictionary.
 DELTA_COLUMNS: Final = frozenset({"timestamp", "participant_timestamp", "sequence_number"})
 
 
@@ -227,10 +230,39 @@ def read_metadata(file: Path) -> dict[str, Any] | None:
     return found
 
 
+def fingerprint(file: Path) -> str:
+    """Return a digest of a file's rows: stored by `Lake.write`, else that of the file's bytes."""
+    stored = read_metadata(file) or {}
+    return stored.get(CONTENT_KEY) or hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+
+
 def _to_arrow(frame: pl.DataFrame, metadata: Mapping[str, Any]) -> pa.Table:
     table = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    metadata = {**metadata, CONTENT_KEY: _content(table)}
     stored = json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode()
     return table.replace_schema_metadata({METADATA_KEY: stored})
+
+
+def _content(table: pa.Table) -> str:
+    """Digest the rows: their Arrow IPC stream, without the schema's metadata."""
+    digest = hashlib.blake2b(digest_size=16)
+    with pa.ipc.new_stream(_Digested(digest), table.schema.remove_metadata()) as stream:
+        stream.write_table(table.replace_schema_metadata(None))
+    return digest.hexdigest()
+
+
+class _Digested(io.RawIOBase):
+    """A file that keeps nothing but a digest of what is written to it."""
+
+    def __init__(self, digest: hashlib.blake2b) -> None:
+        self._digest = digest
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._digest.update(data)
+        return len(data)
 
 
 def _dictionary_leaves(table: pa.Table) -> list[str]:

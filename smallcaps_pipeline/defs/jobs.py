@@ -1,0 +1,57 @@
+"""Jobs: one per stage, for schedules, sensors, the command and the launchpad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+import dagster as dg
+
+REFERENCE: Final = "reference_job"
+DAILY_BARS: Final = "daily_bars_job"
+UNIVERSE: Final = "universe_job"
+BARS: Final = "bars_job"
+EVENTS: Final = "events_job"
+UPDATE: Final = "update_job"
+SUMMARY: Final = "event_summary_job"
+MANIFEST: Final = "manifest_job"
+DOWNLOAD: Final = "download_job"
+REPORT: Final = "report_job"
+
+_STAGES: Final = {
+    REFERENCE: (
+        ["ticker_details", "short_interest", "splits"],
+        "Fetch what is known of the stocks: details, short interest, splits.",
+    ),
+    DAILY_BARS: (["daily_bars"], "Fetch daily bars of the whole market, one call a day."),
+    UNIVERSE: (["universe"], "Rank the universe; fills the symbol partitions."),
+    BARS: (["bars_1m"], "Fetch the 1-minute bars that are not there yet."),
+    EVENTS: (["intraday_events"], "Detect events where bars or thresholds have changed."),
+    UPDATE: (
+        ["bars_1m", "intraday_events"],
+        "Bring the bars of a range of symbols up to date, then detect their events.",
+    ),
+    SUMMARY: (["event_summary"], "Count the events."),
+    MANIFEST: (
+        ["event_manifest", "window_plan"],
+        "Choose the events worth paying for and plan their downloads; spends nothing.",
+    ),
+    DOWNLOAD: (
+        ["trade_windows", "quote_windows", "micro_features"],
+        "Fetch trades, then quotes, of a batch of windows, and compute their figures.",
+    ),
+    REPORT: (["go_no_go"], "Write the GO / NO-GO page of a profile."),
+}
+
+
+@cache
+def job(name: str) -> dg.UnresolvedAssetJobDefinition:
+    """Return a job by its name: one object, which schedules and sensors share."""
+    assets, description = _STAGES[name]
+    return dg.define_asset_job(name, selection=assets, description=description)
+
+
+def all_jobs() -> Sequence[dg.UnresolvedAssetJobDefinition]:
+    """Return all jobs."""
+    return [job(name) for name in _STAGES]

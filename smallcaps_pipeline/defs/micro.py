@@ -1,0 +1,80 @@
+"""Micro: figures of every event from the trades and quotes around it."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+import polars as pl
+
+from smallcaps_pipeline.defs.describe import OWNER, described, figures
+from smallcaps_pipeline.defs.partitions import Grid
+from smallcaps_pipeline.lake import Lake
+from smallcaps_pipeline.micro import event_features
+from smallcaps_pipeline.schemas import DAILY_BARS, MANIFEST, MICRO_FEATURES, SPLITS
+from smallcaps_pipeline.settings import Settings
+from smallcaps_pipeline.universe import previous_close
+from smallcaps_pipeline.windows import Kind, profile_of, read_batch, read_interval
+
+GROUP = "micro"
+
+
+def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
+    """Return the assets of the stage."""
+
+    @dg.asset(
+        partitions_def=grid.batches,
+        group_name=GROUP,
+        deps=["trade_windows", "quote_windows", "splits"],
+        owners=[OWNER],
+        kinds={"parquet", "polars"},
+        metadata=described(MICRO_FEATURES),
+        backfill_policy=dg.BackfillPolicy.multi_run(1),
+        description=(
+            "Spread, flow, tape speed, blocks, halts and continuation of every event of a batch. "
+            "Columns named label_ look past the event: never train on them as inputs."
+        ),
+    )
+    def micro_features(
+        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
+    ) -> dg.MaterializeResult:
+        batch = context.partition_key
+        events = _events_of(lake, batch)
+        closes = _previous_closes(lake)
+        parts = [_of_symbol(lake, rows, closes, settings) for rows in _by_symbol(events)]
+        features = pl.concat(parts) if parts else MICRO_FEATURES.empty()
+        file = lake.batch(MICRO_FEATURES.name, batch)
+        lake.write(features, file)
+        return dg.MaterializeResult(
+            metadata={**figures(features, "timestamp"), "file": dg.MetadataValue.path(file)}
+        )
+
+    return [micro_features]
+
+
+def _events_of(lake: Lake, batch: str) -> pl.DataFrame:
+    """Return the manifest rows of the events in a batch's windows."""
+    ids = read_batch(lake, batch)["events_merged"].explode().unique()
+    manifest = lake.read(lake.profile(MANIFEST.name, profile_of(batch)), MANIFEST)
+    return manifest.filter(pl.col("event_id").is_in(ids.implode()))
+
+
+def _by_symbol(events: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the rows of one symbol after the other: one symbol's ticks are in memory at a time."""
+    yield from events.sort("symbol", "timestamp").partition_by("symbol", maintain_order=True)
+
+
+def _of_symbol(
+    lake: Lake, rows: pl.DataFrame, closes: pl.DataFrame | None, settings: Settings
+) -> pl.DataFrame:
+    symbol, hull = rows["symbol"][0], (rows["window_start"].min(), rows["window_end"].max())
+    trades, quotes = (read_interval(lake, symbol, kind, hull) for kind in Kind)
+    return event_features(rows, trades, quotes, previous_close=closes, settings=settings)
+
+
+def _previous_closes(lake: Lake) -> pl.DataFrame | None:
+    """Return the previous closes on each day's price basis; None without daily bars."""
+    daily = lake.files(DAILY_BARS.name)
+    if not daily:
+        return None
+    splits = lake.table(SPLITS.name)
+    known = lake.read(splits, SPLITS) if splits.exists() else SPLITS.empty()
+    return previous_close(lake.scan(daily, DAILY_BARS).collect(), known)

@@ -1,0 +1,85 @@
+"""The daily schedules: yesterday's bars and events of every symbol, after trading days only."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+
+import dagster as dg
+
+from smallcaps_pipeline.cells import period_of
+from smallcaps_pipeline.defs import jobs
+from smallcaps_pipeline.defs.partitions import SYMBOL, Cell, Grid
+from smallcaps_pipeline.sessions import NEW_YORK, is_trading_day
+from smallcaps_pipeline.settings import Settings
+
+AFTER_PUBLICATION = "0 12 * * 2-6"  # files and corrections of a day are out by 11:00 New York
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+
+def range_tags(first: Cell, last: Cell) -> dict[str, str]:
+    """Return the run tags that make a run cover all cells from one to another."""
+    return {RANGE_START: first.key, RANGE_END: last.key}
+
+
+def daily_requests(
+    day: date, symbols: Sequence[str], grid: Grid, settings: Settings
+) -> Iterator[dg.RunRequest]:
+    """Return the runs that bring in the bars of a trading day and detect its events.
+
+    Args:
+        day: The trading day that is over and published.
+        symbols: Symbol partitions, in Dagster's order.
+        grid: The partitions.
+        settings: For the number of cells that one run takes.
+    """
+    period = period_of(day, grid.cadence)
+    size = settings.partitions.cells_per_run
+    for start in range(0, len(symbols), size):
+        chunk = symbols[start : start + size]
+        yield dg.RunRequest(
+            run_key=f"{day} {chunk[0]}",
+            tags=range_tags(Cell(chunk[0], period), Cell(chunk[-1], period)),
+        )
+
+
+def ended_day(scheduled: datetime) -> date | None:
+    """Return the trading day that ended the day before a schedule's tick; None if none did."""
+    day = scheduled.date() - timedelta(days=1)
+    return day if is_trading_day(day) else None
+
+
+def schedules(grid: Grid, settings: Settings) -> Sequence[dg.ScheduleDefinition]:
+    """Return all schedules; each is off until it is switched on."""
+    closed = dg.SkipReason("the exchange was closed the day before")
+
+    @dg.schedule(
+        name="daily_update",
+        job=jobs.job(jobs.UPDATE),
+        cron_schedule=AFTER_PUBLICATION,
+        execution_timezone=NEW_YORK,
+        description=(
+            "At noon in New York, the day after a trading day: fetch its 1-minute bars of every "
+            "symbol and detect its events."
+        ),
+    )
+    def daily_update(
+        context: dg.ScheduleEvaluationContext,
+    ) -> Sequence[dg.RunRequest] | dg.SkipReason:
+        day = ended_day(context.scheduled_execution_time)
+        if day is None:
+            return closed
+        symbols = context.instance.get_dynamic_partitions(SYMBOL)
+        return list(daily_requests(day, symbols, grid, settings))
+
+    @dg.schedule(
+        name="daily_market",
+        job=jobs.job(jobs.DAILY_BARS),
+        cron_schedule=AFTER_PUBLICATION,
+        execution_timezone=NEW_YORK,
+        description="At the same time: the daily bars of the whole market, for the ranking.",
+    )
+    def daily_market(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        day = ended_day(context.scheduled_execution_time)
+        return closed if day is None else dg.RunRequest(run_key=str(day), partition_key=str(day))
+
+    return [daily_update, daily_market]

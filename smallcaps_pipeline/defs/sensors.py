@@ -1,0 +1,139 @@
+"""Sensors: new events lead to a new manifest and plan, a plan to downloads, downloads to a report.
+
+Each decides with a plain function over what is there; the decorated function only gathers it. A
+sensor waits while runs of the stage before are unfinished, so a backfill of 2,000 shards leads to
+one manifest. The run key names the state that asked for the run: once per change.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+from dagster import RunsFilter
+
+from smallcaps_pipeline.defs import jobs
+from smallcaps_pipeline.defs.batch_runs import UNFINISHED, batches_under_way
+from smallcaps_pipeline.lake import Lake
+from smallcaps_pipeline.schemas import EVENTS, MICRO_FEATURES
+from smallcaps_pipeline.settings import Settings
+from smallcaps_pipeline.windows import batch_names
+
+EVERY_S: Final = 30
+DOWNLOADS_AT_ONCE: Final = 4  # runs asked for in one tick; the queue and the pool do the rest
+
+
+def files_state(files: Iterable[Path]) -> str | None:
+    """Return a digest of names, sizes and times of files: it changes when one of them does."""
+    stats = [(str(file), file.stat()) for file in sorted(files)]
+    if not stats:
+        return None
+    text = "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def next_batches(
+    there: Sequence[str], done: Collection[str], under_way: Collection[str]
+) -> list[str]:
+    """Return the batches to ask for: best first, neither done nor under way, a few at a time."""
+    room = DOWNLOADS_AT_ONCE - len(under_way)
+    waiting = [batch for batch in there if batch not in done and batch not in under_way]
+    return waiting[: max(room, 0)]
+
+
+def is_busy(instance: dg.DagsterInstance, assets: Collection[str]) -> bool:
+    """Say whether an unfinished run materializes one of some assets."""
+    keys = {dg.AssetKey(name) for name in assets}
+    runs = instance.get_runs(RunsFilter(statuses=UNFINISHED))
+    return any(keys & (run.asset_selection or keys) for run in runs)
+
+
+def sensors(settings: Settings) -> Sequence[dg.SensorDefinition]:
+    """Return all sensors; each is off until it is switched on."""
+    profile = settings.manifest.active_profile
+    return [_new_events(profile), _new_batches(profile), _new_figures(profile)]
+
+
+def _new_events(profile: str) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="new_events",
+        jobs=[jobs.job(jobs.MANIFEST), jobs.job(jobs.SUMMARY)],
+        minimum_interval_seconds=EVERY_S,
+        description=(
+            f"When event shards have changed and no detection runs: choose events for {profile} "
+            "anew, plan their downloads, count events."
+        ),
+    )
+    def new_events(
+        context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
+    ) -> dg.SensorResult | dg.SkipReason:
+        if is_busy(context.instance, ["bars_1m", "intraday_events"]):
+            return dg.SkipReason("bars or events are being made")
+        state = files_state(lake.files(EVENTS.name))
+        if state is None or state == context.cursor:
+            return dg.SkipReason("no event shard has changed")
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(run_key=state, job_name=jobs.MANIFEST, partition_key=profile),
+                dg.RunRequest(run_key=state, job_name=jobs.SUMMARY),
+            ],
+            cursor=state,
+        )
+
+    return new_events
+
+
+def _new_batches(profile: str) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="new_batches",
+        job=jobs.job(jobs.DOWNLOAD),
+        minimum_interval_seconds=EVERY_S,
+        description=(
+            f"Downloads the planned batches of {profile}, best first, each once. This spends "
+            "requests: switch it on when you have seen the plan."
+        ),
+    )
+    def new_batches(
+        context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
+    ) -> dg.SensorResult | dg.SkipReason:
+        if is_busy(context.instance, ["event_manifest", "window_plan"]):
+            return dg.SkipReason("a plan is being made")
+        asked = next_batches(
+            batch_names(lake, profile),
+            _done(lake),
+            batches_under_way(context.instance),
+        )
+        if not asked:
+            return dg.SkipReason("no batch waits, or enough are under way")
+        return dg.SensorResult(
+            run_requests=[dg.RunRequest(run_key=batch, partition_key=batch) for batch in asked]
+        )
+
+    return new_batches
+
+
+def _new_figures(profile: str) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="new_figures",
+        job=jobs.job(jobs.REPORT),
+        minimum_interval_seconds=EVERY_S,
+        description=f"When figures of windows are new and no download runs: report on {profile}.",
+    )
+    def new_figures(
+        context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
+    ) -> dg.SensorResult | dg.SkipReason:
+        if is_busy(context.instance, ["trade_windows", "quote_windows", "micro_features"]):
+            return dg.SkipReason("windows are being fetched")
+        state = files_state(lake.files(MICRO_FEATURES.name))
+        if state is None or state == context.cursor:
+            return dg.SkipReason("no figures are new")
+        request = dg.RunRequest(run_key=state, partition_key=profile)
+        return dg.SensorResult(run_requests=[request], cursor=state)
+
+    return new_figures
+
+
+def _done(lake: Lake) -> set[str]:
+    """Return the batches whose windows are fetched and whose figures are computed."""
+    return {file.stem.removeprefix("batch=") for file in lake.files(MICRO_FEATURES.name)}

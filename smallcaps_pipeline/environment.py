@@ -1,0 +1,59 @@
+"""What comes from the environment: folders, keys, the provider's address.
+
+The only module that reads environment variables (but for SMALLCAPS_CONFIG, see `settings`).
+
+    MASSIVE_API_KEY, POLYGON_API_KEY   the provider's key; without one the embedded emulator serves
+    POLYGON_BASE_URL                   the provider's address
+    SMALLCAPS_DATA                     the lake's root, default data/ of the checkout
+    SMALLCAPS_STATE                    Dagster's own storage, default .dagster/ of the checkout
+
+Simulated data never meets real data: without a key and an address both folders get a subfolder
+`simulated` of their own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CHECKOUT: Final = Path(__file__).resolve().parent.parent
+PROVIDER_URL: Final = "https://api.massive.com"
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+EMULATOR_KEY: Final = "emulator"  # the emulator takes any key
+
+
+class Environment(BaseSettings):
+    """The process's environment, read once."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    data: Path = Field(CHECKOUT / "data", validation_alias="SMALLCAPS_DATA")
+    state: Path = Field(CHECKOUT / ".dagster", validation_alias="SMALLCAPS_STATE")
+    api_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("MASSIVE_API_KEY", "POLYGON_API_KEY")
+    )
+    base_url: str | None = Field(None, validation_alias="POLYGON_BASE_URL")
+
+    @property
+    def is_simulated(self) -> bool:
+        """Say whether the embedded emulator's simulated market stands in for the provider."""
+        return self.api_key is None and self.base_url is None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Say whether the provider is an emulator on this machine."""
+        return self.base_url is not None and urlsplit(self.base_url).hostname in LOOPBACK
+
+    @property
+    def data_root(self) -> Path:
+        """The lake's root."""
+        return (self.data / "simulated" if self.is_simulated else self.data).resolve()
+
+    @property
+    def state_root(self) -> Path:
+        """The folder of Dagster's storage, of the rate limiter and of logs."""
+        return (self.state / "simulated" if self.is_simulated else self.state).resolve()

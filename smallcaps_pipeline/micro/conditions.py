@@ -1,0 +1,99 @@
+"""Which trades exist, count for price and count for volume.
+
+Belongs here: the provider's update rules as data, and the expressions that apply them.
+Keep out: the side of a trade (`aggressor`) and regular hours (`tape`, from `sessions`).
+
+A print updates a value only if every one of its condition codes allows it; a print without codes is
+regular. The fallback table of the provider's conditions endpoint, consolidated rules:
+
+    high/low  open/close  volume   codes
+       -          -         yes    2 7 12* 13 20 21 29 37 52 53
+      yes         -         yes    5 10 17 22 32 33
+       -          -          -     15 16   messages of the official close and open, not trades
+      yes        yes         -     38
+      yes        yes        yes    all others, and codes not in the table
+
+A trade counts for *price* where it updates open/close: only then is its price the latest one. The
+codes of the second row (sold out of sequence, derivatively priced and the like) report a price of
+another moment: they widen a bar but say nothing about where the market is now. (Rejected:
+counting whatever updates high/low; a print of minutes ago would turn the tick rule.)
+
+(*) Form T (12) counts for price outside regular hours, where the provider's minute bars take it.
+13 (extended hours, sold out of sequence) does not. 41 has no rule and is ignored.
+
+Condition codes that are null are not known: the trade is taken as regular.
+
+Source: provider's `/v3/reference/conditions`, `update_rules.consolidated`, and its article on
+Form T trades in minute bars.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import polars as pl
+
+
+class UpdateRule(NamedTuple):
+    """What a print with a condition code may update, over the consolidated tape."""
+
+    high_low: bool
+    open_close: bool
+    volume: bool
+
+
+FORM_T: Final = 12
+REOPENING_PRINTS: Final = (18, 28)
+EXISTING_CORRECTIONS: Final = (0, 1)  # as reported; corrected values at the original time
+
+_UNPRICED: Final = (2, 7, FORM_T, 13, 20, 21, 29, 37, 52, 53)
+_REGULAR: Final = (
+    *(0, 1, 3, 4, 6, 8, 9, 11, 14, 18, 19, 23, 24),
+    *(25, 27, 28, 30, 31, 34, 35, 36, 55),
+)
+_CODES_BY_RULE: Final = {
+    UpdateRule(high_low=False, open_close=False, volume=True): _UNPRICED,
+    UpdateRule(high_low=True, open_close=False, volume=True): (5, 10, 17, 22, 32, 33),
+    UpdateRule(high_low=False, open_close=False, volume=False): (15, 16),
+    UpdateRule(high_low=True, open_close=True, volume=False): (38,),
+    UpdateRule(high_low=True, open_close=True, volume=True): _REGULAR,
+}
+UPDATE_RULES: Final = {code: rule for rule, codes in _CODES_BY_RULE.items() for code in codes}
+
+NO_VOLUME: Final = sorted(code for code, rule in UPDATE_RULES.items() if not rule.volume)
+NO_PRICE: Final = sorted(code for code, rule in UPDATE_RULES.items() if not rule.open_close)
+
+
+def exists(correction: pl.Expr) -> pl.Expr:
+    """Say whether a trade exists: correction 0, 1 or not given, else cancelled or in error."""
+    return correction.is_null() | correction.is_in(EXISTING_CORRECTIONS)
+
+
+def counts_for_volume(conditions: pl.Expr) -> pl.Expr:
+    """Say whether a trade counts for volume (Boolean, never null)."""
+    return ~_has_any(conditions, NO_VOLUME)
+
+
+def counts_for_price(conditions: pl.Expr, in_rth: pl.Expr) -> pl.Expr:
+    """Say whether a trade sets the latest price (Boolean, never null).
+
+    Args:
+        conditions: Condition codes (List); null = not known.
+        in_rth: Whether the trade was in regular hours (Boolean, not null).
+    """
+    never = [code for code in NO_PRICE if code != FORM_T]
+    return ~_has_any(conditions, never) & ~(has_form_t(conditions) & in_rth)
+
+
+def has_form_t(conditions: pl.Expr) -> pl.Expr:
+    """Say whether a trade carries Form T, whose effect depends on the hour."""
+    return _has_any(conditions, [FORM_T])
+
+
+def is_reopening(conditions: pl.Expr) -> pl.Expr:
+    """Say whether a trade is the auction print that reopens a halted stock."""
+    return _has_any(conditions, list(REOPENING_PRINTS))
+
+
+def _has_any(conditions: pl.Expr, codes: list[int]) -> pl.Expr:
+    return conditions.list.eval(pl.element().is_in(codes)).list.any().fill_null(value=False)

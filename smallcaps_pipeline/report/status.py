@@ -1,0 +1,87 @@
+"""Pass, fail or not yet: how a figure stands against its threshold.
+
+Missing evidence is "not yet", never a pass and never a fail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import polars as pl
+
+from smallcaps_pipeline.settings import Range
+
+RELATIVE_TOLERANCE = 1e-9
+
+
+class Status(StrEnum):
+    """What a figure says."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    NOT_YET = "not yet"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A named figure against its allowed range.
+
+    Attributes:
+        name: As in checks and metadata (snake_case).
+        title: In the trader's words.
+        figure: None where it cannot be told.
+        unit: `%`, `USD`, `events` and the like; empty for a plain number.
+        low, high: Allowed range, both included; None is unbounded.
+        n: How many events (or windows) the figure rests on.
+        status: See `Status`.
+        note: What to know about the figure.
+    """
+
+    name: str
+    title: str
+    figure: float | None
+    unit: str
+    low: float | None
+    high: float | None
+    n: int
+    status: Status
+    note: str = ""
+
+
+def judge(
+    figure: float | None, allowed: Range, *, n: int, enough: int = 1, above: bool = False
+) -> Status:
+    """Judge a figure: not yet where it is unknown or rests on fewer than `enough`.
+
+    Args:
+        figure: The figure; None = unknown.
+        allowed: Both ends included, within 1e-9 relative.
+        n: What the figure rests on.
+        enough: Fewer than this is no evidence.
+        above: The figure must lie above `allowed.low`, not only reach it.
+    """
+    if figure is None or n < enough:
+        return Status.NOT_YET
+    low, high = allowed.low, allowed.high
+    margin = 0.0 if low is None else RELATIVE_TOLERANCE * abs(low)
+    too_low = low is not None and (figure <= low + margin if above else figure < low - margin)
+    too_high = high is not None and figure > high + RELATIVE_TOLERANCE * abs(high)
+    return Status.FAIL if too_low or too_high else Status.PASS
+
+
+def findings_frame(findings: list[Finding]) -> pl.DataFrame:
+    """Return findings as a frame: one row each, its fields as columns."""
+    schema = {
+        "name": pl.String,
+        "title": pl.String,
+        "figure": pl.Float64,
+        "unit": pl.String,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "n": pl.Int64,
+        "status": pl.String,
+        "note": pl.String,
+    }
+    rows = [{name: getattr(finding, name) for name in schema} for finding in findings]
+    return pl.DataFrame(rows, schema=schema)

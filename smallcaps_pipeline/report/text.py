@@ -1,0 +1,80 @@
+"""Numbers and HTML as text: how the report writes.
+
+Keep out: what is written (`page`) and how it looks (`style`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from smallcaps_pipeline.report.status import Finding
+
+THIN_SPACE = "\u202f"  # narrow no-break space, between a number and its unit
+DASH = "\u2013"
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Return a number as a reader wants it: 1,234, 12.3 %, 0.054; a dash for None."""
+    if value is None:
+        return DASH
+    if unit == "%":
+        return f"{value:,.1f}{THIN_SPACE}%"
+    if float(value).is_integer() or abs(value) >= 1000:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3g}"
+    return f"{text}{THIN_SPACE}{unit}" if unit and unit != "events" else text
+
+
+def threshold(finding: Finding) -> str:
+    """Return the allowed range in words."""
+    low, high = finding.low, finding.high
+    if low is not None and high is not None:
+        return f"{number(low, finding.unit)} to {number(high, finding.unit)}"
+    if low is not None:
+        return f"at least {number(low, finding.unit)}" if low else f"above {number(low)}"
+    return DASH if high is None else f"at most {number(high, finding.unit)}"
+
+
+def words(name: str) -> str:
+    """Return a name of the code as words: vwap_break -> vwap break."""
+    return name.replace("_", " ")
+
+
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numeric: Sequence[int] = (),
+    raw: Sequence[int] = (),
+) -> str:
+    """Return an HTML table.
+
+    Args:
+        header: Column titles.
+        rows: Cells as text; escaped here.
+        numeric: Columns aligned to the right.
+        raw: Columns that already are HTML.
+    """
+
+    def cell(tag: str, index: int, text: str) -> str:
+        kind = ' class="num"' if index in numeric else ""
+        shown = text if tag == "td" and index in raw else escape(text)
+        return f"<{tag}{kind}>{shown}</{tag}>"
+
+    head = "".join(cell("th", index, title) for index, title in enumerate(header))
+    body = "".join(
+        "<tr>" + "".join(cell("td", index, text) for index, text in enumerate(row)) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def section(title: str, *parts: str, lead: str = "") -> str:
+    """Return a titled section; parts are HTML."""
+    opening = f'<p class="lead">{escape(lead)}</p>' if lead else ""
+    return f"<section><h2>{escape(title)}</h2>{opening}{''.join(parts)}</section>"

@@ -81,7 +81,7 @@ def _run_stages(
     launcher: Launcher, grid: Grid, lake: Lake, settings: Settings, say: Callable[[str], None]
 ) -> None:
     as_of = settings.universe.as_of
-    assert as_of is not None  # noqa: S101  the demo's own configuration says it
+    assert as_of is not None  # config/demo.yaml names it
     say("Reference data and daily bars of the market")
     launcher.run(jobs.REFERENCE)
     first = first_day_needed(settings, as_of)

@@ -65,8 +65,10 @@ def _by_symbol(events: pl.DataFrame) -> Iterator[pl.DataFrame]:
 def _of_symbol(
     lake: Lake, rows: pl.DataFrame, closes: pl.DataFrame | None, settings: Settings
 ) -> pl.DataFrame:
-    symbol, hull = rows["symbol"][0], (rows["window_start"].min(), rows["window_end"].max())
-    trades, quotes = (read_interval(lake, symbol, kind, hull) for kind in Kind)
+    symbol, start, end = rows.select(
+        pl.col("symbol").first(), pl.col("window_start").min(), pl.col("window_end").max()
+    ).row(0)
+    trades, quotes = (read_interval(lake, symbol, kind, (start, end)) for kind in Kind)
     return event_features(rows, trades, quotes, previous_close=closes, settings=settings)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from functools import partial
 from typing import Any, Final
 
 import dagster as dg
@@ -74,7 +75,7 @@ def _each(
     """Yield each key with a call that gives its result or raises its error."""
     if workers == 1:
         for key in keys:
-            yield key, lambda key=key: work(key)
+            yield key, partial(work, key)
         return
     pool = ThreadPoolExecutor(workers)
     try:

@@ -57,9 +57,11 @@ class Provider:
     def client(self) -> Iterator[PolygonClient]:
         """Open a client; where there is no key, start the embedded emulator for its time."""
         if self.environment.is_simulated and self.emulator_url is None:
-            with running(simulated_market()) as emulator:
-                with self._connect(emulator.base_url) as client:
-                    yield client
+            with (
+                running(simulated_market()) as embedded,
+                self._connect(embedded.base_url) as client,
+            ):
+                yield client
         else:
             url = self.emulator_url or self.environment.base_url or PROVIDER_URL
             with self._connect(url) as client:

@@ -101,23 +101,22 @@ def cost_metadata(plan: pl.DataFrame, settings: Settings) -> dict[str, Any]:
     return {
         "windows": found.windows,
         "events": found.events,
-        **{
-            f"{name} {label}": value
-            for name, cost in {"all": found.total, **found.by_kind}.items()
-            for label, value in _costs(cost).items()
-        },
+        **_costs("", found.total),
+        **_costs("trades: ", found.by_kind[Kind.TRADES]),
+        **_costs("quotes: ", found.by_kind[Kind.QUOTES]),
         "quotes fetched once more, hours": found.refetched.total_seconds() / 3600,
     }
 
 
-def _costs(cost: Cost) -> dict[str, float]:
-    hours = {"hours at the limit, expected": cost.hours_expected}
-    return {
-        "requests, at least": cost.requests_min,
-        "requests, expected": round(cost.requests_expected, 1),
-        "GB, expected": round(cost.bytes_expected / 1e9, 3),
-        **{name: round(value, 3) for name, value in hours.items() if value is not None},
+def _costs(of: str, cost: Cost) -> dict[str, float]:
+    found: dict[str, float] = {
+        f"{of}requests, at least": cost.requests_min,
+        f"{of}requests, expected": round(cost.requests_expected),
+        f"{of}GB, at most": round(cost.bytes_expected / 1e9, 3),
     }
+    if cost.hours_expected is not None:
+        found[f"{of}hours at the rate limit, expected"] = round(cost.hours_expected, 3)
+    return found
 
 
 def _trade_windows(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
@@ -161,8 +160,8 @@ def _quote_windows(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
         pool=DOWNLOAD_POOL,
         backfill_policy=dg.BackfillPolicy.multi_run(1),
         description=(
-            "NBBO quotes of every window of a batch, reduced as the profile asks, with the quote in "
-            "force at the start and at each trade. A move of the mid can still widen a window."
+            "NBBO quotes of every window of a batch, reduced as the profile asks, with the quotes "
+            "in force at the start and at each trade. A move of the mid can still widen a window."
         ),
     )
     def quote_windows(

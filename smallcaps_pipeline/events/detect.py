@@ -83,7 +83,10 @@ def detect_events(
         CalendarRangeError: A bar lies beyond the exchange calendar.
         SchemaError: A column is missing or has a wrong type.
     """
-    return detect(bars, settings, reference=reference).events
+    found = detect(bars, settings, reference=reference)
+    if found.without_transactions:
+        log.warning("tape_speed yields no events: the bars carry no transaction counts")
+    return found.events
 
 
 def detect(
@@ -96,9 +99,7 @@ def detect(
     settings = settings or load_settings()
     good, set_aside = clean_bars(bars)
     in_session = _in_session(good, settings)
-    without_transactions = in_session["transactions"].null_count() == len(in_session)
-    if without_transactions and len(in_session) and "tape_speed" in settings.events.detectors:
-        log.warning("tape_speed yields no events: the bars carry no transaction counts")
+    counts = in_session["transactions"]
     found = _add_day_total(raw_events(in_session, settings), in_session)
     kept, dropped, unknown = _filter(join_reference(found, reference), settings)
     stays = drop_duplicates(kept, settings.events.duplicates)
@@ -110,7 +111,7 @@ def detect(
         bars=len(in_session),
         dropped=dropped,
         unknown=unknown,
-        without_transactions=without_transactions,
+        without_transactions=len(counts) > 0 and counts.null_count() == len(counts),
     )
 
 
@@ -147,8 +148,9 @@ def raw_events(bars: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     is_event = flags.select(pl.any_horizontal(pl.all())).to_series()
     frame = add_base(frame, is_event, events)
     found = [_take(frame, flags[key.name], key) for key in rules]
+    none = frame.clear().with_columns(event_type=pl.lit(""), direction=pl.lit(""))
     return (
-        pl.concat(found)
+        pl.concat([none, *found])  # every detector may be switched off
         .with_columns(score=score(events.score, pl.col("direction")))
         .sort(EVENTS.key)
     )

@@ -35,6 +35,7 @@ def join_reference(events: pl.DataFrame, reference: pl.DataFrame | None) -> pl.D
             right_on="known_from",
             by="symbol",
             strategy="backward",
+            check_sortedness=False,  # sorted just above; polars warns that it cannot see it
         )
         .sort("_order")
         .drop("_order", "known_from")

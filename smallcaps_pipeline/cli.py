@@ -45,10 +45,11 @@ def emulate(
     data: Annotated[
         Path | None, typer.Option(help="Folder of recorded bars, trades and quotes.")
     ] = None,
-    port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1.")] = 8089,
+    port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1.")] = 8791,
     rate_limit: Annotated[int | None, typer.Option(help="Calls a minute and key.")] = None,
     faults: Annotated[
-        str, typer.Option(help="e.g. rate-limited=0.1,html=2 (share or count).")
+        str,
+        typer.Option(help="e.g. 429=3x,reset=0.02,cut_gzip: how often or with what probability."),
     ] = "",
 ) -> None:
     """Serve the provider's API on loopback: a simulated market, or recorded data."""

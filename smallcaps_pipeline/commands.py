@@ -24,6 +24,7 @@ from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.build import build_definitions
 from smallcaps_pipeline.defs.instance import project_instance
 from smallcaps_pipeline.defs.launch import Launcher
+from smallcaps_pipeline.defs.manifest import stored_funnel
 from smallcaps_pipeline.defs.partitions import Cell, Grid, build_grid
 from smallcaps_pipeline.defs.reference import read_reference
 from smallcaps_pipeline.defs.sensors import is_busy
@@ -212,7 +213,7 @@ def make_manifest(console: Console, profile: str) -> None:
         file = project.lake.profile(MANIFEST.name, profile)
         stored = read_metadata(file) or {}
         rows = project.lake.read(file, MANIFEST)
-    console.table("funnel", stored["funnel"])
+    console.table("funnel", stored_funnel(file).to_dicts())
     console.lines("notes", stored["notes"])
     best = rows.head(10).select("rank", "event_id", "session", "score", "rank_score", "fill")
     console.table("best", best.to_dicts())

@@ -35,7 +35,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._out.print(text)
+        self._out.print(text, soft_wrap=True)
 
     def stage(self, text: str) -> None:
         """Print the beginning of a stage."""
@@ -72,7 +72,7 @@ class Console:
 
     @contextmanager
     def display(self) -> Iterator[Bars]:
-        """Show progress bars of steps while the block runs."""
+        """Show progress bars of steps, with rate and time left, while the block runs."""
         columns = (
             TextColumn("  {task.description}"),
             BarColumn(bar_width=30),

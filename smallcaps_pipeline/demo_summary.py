@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from smallcaps_pipeline.console import Console
+from smallcaps_pipeline.defs.manifest import stored_funnel
 from smallcaps_pipeline.demo import CONFIG, PROFILE, Demo
-from smallcaps_pipeline.lake import read_metadata
 from smallcaps_pipeline.report import event_summary
 from smallcaps_pipeline.schemas import BARS, EVENTS, MANIFEST, MICRO_FEATURES, UNIVERSE
 from smallcaps_pipeline.windows import Kind, stored_windows
@@ -26,7 +26,7 @@ def print_summary(console: Console, demo: Demo) -> None:
     bars = lake.scan(lake.files(BARS.name), BARS).select(pl.len()).collect().item()
     console.say("")
     console.table("events by type", _by_type(event_summary(events)))
-    console.table("from events to windows", (read_metadata(manifest_file) or {})["funnel"])
+    console.table("from events to windows", stored_funnel(manifest_file).to_dicts())
     console.table("the best events, and what their windows show", _best(manifest, features))
     trades, quotes = (stored_windows(lake, kind) for kind in Kind)
     universe = lake.read(lake.table(UNIVERSE.name), UNIVERSE)
@@ -64,12 +64,12 @@ def _best(manifest: pl.DataFrame, features: pl.DataFrame) -> list[dict[str, Any]
         .select(
             "rank",
             "symbol",
-            pl.col("timestamp").dt.strftime("%Y-%m-%d %H:%M UTC").alias("bar"),
+            pl.col("timestamp").dt.strftime("%m-%d %H:%M").alias("bar UTC"),
             pl.format("{} {}", "event_type", "direction").alias("event"),
             pl.col("spike_x").round(1),
-            pl.col("label_tape_speed").round(0).alias("trades/min"),
-            pl.col("spread_before_bps").round(1).alias("spread bps"),
-            (pl.col("label_continuation") * 100).round(2).alias("continuation %"),
+            pl.col("label_tape_speed").cast(pl.Int64).alias("trades/min"),
+            pl.col("spread_before_bps").round(1).alias("bps"),
+            (pl.col("label_continuation") * 100).round(1).alias("after %"),
         )
         .to_dicts()
     )

@@ -244,10 +244,21 @@ def _to_arrow(frame: pl.DataFrame, metadata: Mapping[str, Any]) -> pa.Table:
 
 
 def _content(table: pa.Table) -> str:
-    """Digest the rows: their Arrow IPC stream, without the schema's metadata."""
+    """Digest the rows: as plain parquet, which keeps nothing of what lies under a null.
+
+    Arrow's own stream would not do: values under nulls and bits past the end are undefined in it.
+    """
     digest = hashlib.blake2b(digest_size=16)
-    with pa.ipc.new_stream(_Digested(digest), table.schema.remove_metadata()) as stream:
-        stream.write_table(table.replace_schema_metadata(None))
+    bare = table.replace_schema_metadata(None)
+    with pq.ParquetWriter(
+        _Digested(digest),
+        bare.schema,
+        compression="none",
+        use_dictionary=False,
+        write_statistics=False,
+        store_schema=False,
+    ) as writer:
+        writer.write_table(bare, row_group_size=ROW_GROUP_ROWS)
     return digest.hexdigest()
 
 
@@ -256,12 +267,17 @@ class _Digested(io.RawIOBase):
 
     def __init__(self, digest: hashlib.blake2b) -> None:
         self._digest = digest
+        self._size = 0
 
     def writable(self) -> bool:
         return True
 
+    def tell(self) -> int:
+        return self._size
+
     def write(self, data: Any) -> int:
         self._digest.update(data)
+        self._size += len(data)
         return len(data)
 
 

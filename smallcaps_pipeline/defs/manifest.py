@@ -1,6 +1,7 @@
 """Manifest: the events worth paying for, one manifest per profile."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -8,10 +9,10 @@ import polars as pl
 from smallcaps_pipeline.defs.batch_runs import batches_under_way
 from smallcaps_pipeline.defs.describe import OWNER, described, figures, image, table_of
 from smallcaps_pipeline.defs.partitions import Grid
-from smallcaps_pipeline.lake import Lake
+from smallcaps_pipeline.lake import Lake, read_metadata
 from smallcaps_pipeline.manifest import build_manifest
 from smallcaps_pipeline.report.figures import bar_chart_svg
-from smallcaps_pipeline.schemas import EVENTS, MANIFEST
+from smallcaps_pipeline.schemas import EVENTS, FUNNEL, MANIFEST
 from smallcaps_pipeline.settings import Settings
 from smallcaps_pipeline.windows import held_events
 
@@ -58,6 +59,11 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
         )
 
     return [event_manifest]
+
+
+def stored_funnel(file: Path) -> pl.DataFrame:
+    """Return the funnel (`schemas.FUNNEL`) that a manifest's file carries."""
+    return pl.DataFrame((read_metadata(file) or {})["funnel"], schema=FUNNEL.schema)
 
 
 def _by_type(frame: pl.DataFrame) -> dg.MetadataValue:

@@ -9,11 +9,12 @@ import polars as pl
 from smallcaps_pipeline.bars.update import TABLE as BARS_TABLE
 from smallcaps_pipeline.cells import period_of
 from smallcaps_pipeline.defs.describe import OWNER
+from smallcaps_pipeline.defs.manifest import stored_funnel
 from smallcaps_pipeline.defs.partitions import Grid
 from smallcaps_pipeline.defs.resources import SIMULATED
 from smallcaps_pipeline.lake import Lake, read_metadata
 from smallcaps_pipeline.report import build_report, decide, evaluate_criteria
-from smallcaps_pipeline.schemas import BARS, EVENTS, FUNNEL, MANIFEST, MICRO_FEATURES
+from smallcaps_pipeline.schemas import BARS, EVENTS, MANIFEST, MICRO_FEATURES
 from smallcaps_pipeline.settings import Settings
 from smallcaps_pipeline.windows import Kind, read_interval
 
@@ -86,7 +87,7 @@ def _manifest(lake: Lake, profile: str, grid: Grid, settings: Settings) -> dict[
     best = manifest.head(settings.report.best_and_worst)
     return {
         "manifest": manifest,
-        "funnel": pl.DataFrame(stored["funnel"], schema=FUNNEL.schema),
+        "funnel": stored_funnel(file),
         "notes": stored["notes"],
         "bars": _bars_of(lake, best, grid),
         "trades": _ticks_of(lake, best, Kind.TRADES),

@@ -1,0 +1,105 @@
+"""Every table of the project, in flow order: columns, types, units, key.
+
+Belongs here: what a row is and what its columns mean. Stages cast strictly on entry
+(`Table.conform`) and return frames of exactly this shape; an empty result has the same columns.
+Keep out: how a column is computed.
+
+Instants are UTC and name the start of what they label; `date` is a trading day in New York.
+Prices are US dollars as traded. Null means unknown; NaN is never stored.
+"""
+
+from smallcaps_pipeline.schemas.events import (
+    BARS,
+    EVENT_SUMMARY,
+    EVENTS,
+    REFERENCE,
+    SET_ASIDE,
+)
+from smallcaps_pipeline.schemas.manifest import (
+    FUNNEL,
+    MANIFEST,
+)
+from smallcaps_pipeline.schemas.micro import (
+    HALT,
+    MICRO_FEATURES,
+)
+from smallcaps_pipeline.schemas.table import (
+    BOOL,
+    DATE,
+    F64,
+    I8,
+    I32,
+    I64,
+    STR,
+    UTC_NS,
+    UTC_US,
+    Column,
+    Frame,
+    SchemaError,
+    Table,
+    select_missing,
+)
+from smallcaps_pipeline.schemas.universe import (
+    CONDITIONS,
+    DAILY_BARS,
+    DIVIDENDS,
+    EXCHANGES,
+    FLOAT_SHARES,
+    HOLIDAYS,
+    NEWS,
+    PREVIOUS_CLOSE,
+    SHORT_INTEREST,
+    SPLITS,
+    TICKER_DETAILS,
+    UNIVERSE,
+)
+from smallcaps_pipeline.schemas.windows import (
+    PLAN,
+    QUOTES,
+    STORED,
+    TRADES,
+    WINDOW_FILES,
+)
+
+__all__ = [
+    "BARS",
+    "BOOL",
+    "CONDITIONS",
+    "DAILY_BARS",
+    "DATE",
+    "DIVIDENDS",
+    "EVENTS",
+    "EVENT_SUMMARY",
+    "EXCHANGES",
+    "F64",
+    "FLOAT_SHARES",
+    "FUNNEL",
+    "HALT",
+    "HOLIDAYS",
+    "I8",
+    "I32",
+    "I64",
+    "MANIFEST",
+    "MICRO_FEATURES",
+    "NEWS",
+    "PLAN",
+    "PREVIOUS_CLOSE",
+    "QUOTES",
+    "REFERENCE",
+    "SET_ASIDE",
+    "SHORT_INTEREST",
+    "SPLITS",
+    "STORED",
+    "STR",
+    "TICKER_DETAILS",
+    "TRADES",
+    "UNIVERSE",
+    "UTC_NS",
+    "UTC_US",
+    "WINDOW_FILES",
+    "Column",
+    "Frame",
+    "SchemaError",
+    "Table",
+    "select_missing",
+]

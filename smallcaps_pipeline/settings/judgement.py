@@ -1,0 +1,100 @@
+"""Sections after the manifest: windows, micro, kpis, report."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+
+from smallcaps_pipeline.settings.base import (
+    Percent,
+    Range,
+    Section,
+)
+
+
+class Extension(Section):
+    """When a hot edge widens a window, and how far."""
+
+    percentile: Percent
+    min_trades: NonNegativeInt
+    min_move_pct: NonNegativeFloat
+    minutes_before: PositiveInt
+    minutes_after: PositiveInt
+
+
+class Windows(Section):
+    """Merging, batches, thinning and what the estimate expects."""
+
+    merge_minutes: NonNegativeInt
+    batch_windows: PositiveInt
+    keep_at_trades: bool
+    extension: Extension
+    expected_trades_per_minute: PositiveFloat
+    expected_quotes_per_minute: PositiveFloat
+    bytes_per_trade: PositiveFloat
+    bytes_per_quote: PositiveFloat
+
+
+class Micro(Section):
+    """Aggressor, blocks, halts, short-sale restriction, news."""
+
+    aggressor: Literal["lee_ready", "tick"]
+    quote_lag_ns: NonNegativeInt
+    block_shares: PositiveFloat
+    tape_window_s: PositiveInt
+    halt_silence_s: PositiveInt
+    halt_minutes_before: PositiveInt
+    halt_range_pct: NonNegativeFloat
+    ssr_drop_pct: Annotated[int, Field(ge=1, le=99)]
+    news_hours: PositiveInt
+
+
+class EventKpis(Section):
+    """Allowed ranges of an event shard's figures."""
+
+    spike_quantile: Annotated[float, Field(gt=0, lt=1)]
+    duplicates_minutes: PositiveInt
+    max_duplicates_pct: Percent
+    max_events_per_hour_mean: PositiveFloat
+    max_events_per_hour_p99: PositiveFloat
+    max_one_minute_pct: Percent
+    pm_share_pct: Range
+    rth_share_pct: Range
+    ah_share_pct: Range
+    median_dollar_volume: Range
+
+
+class WindowKpis(Section):
+    """Allowed ranges of a download batch's figures."""
+
+    min_rth_with_trades_pct: Percent
+    max_crossed_or_locked_pct: Percent
+    max_empty_quotes_pct: Percent
+    disk_warning_pct: Percent
+
+
+class Kpis(Section):
+    """Allowed ranges of what the asset checks measure."""
+
+    events: EventKpis
+    windows: WindowKpis
+
+
+class Report(Section):
+    """The review sample and the thresholds of GO / NO-GO."""
+
+    sample_size: PositiveInt
+    sample_seed: int
+    min_precision_pct: Percent
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    min_liquid_windows_pct: Percent
+    liquid_dollar_volume_per_minute: NonNegativeFloat
+    max_spread_multiple: PositiveFloat
+    best_and_worst: PositiveInt

@@ -18,18 +18,19 @@ from dagster import DagsterRunStatus, RunsFilter
 
 from smallcaps_pipeline.bars.importing import import_bars
 from smallcaps_pipeline.bars.update import TABLE as BARS_TABLE
-from smallcaps_pipeline.cells import period_from_key
-from smallcaps_pipeline.console import Console
+from smallcaps_pipeline.cells import period_from_key, periods_between
+from smallcaps_pipeline.console import Console, WrongUseError
 from smallcaps_pipeline.defs import jobs
+from smallcaps_pipeline.defs.batch_runs import is_busy
 from smallcaps_pipeline.defs.build import build_definitions
 from smallcaps_pipeline.defs.instance import project_instance
-from smallcaps_pipeline.defs.launch import Launcher
+from smallcaps_pipeline.defs.launch import Launcher, RunFailedError
 from smallcaps_pipeline.defs.manifest import stored_funnel
 from smallcaps_pipeline.defs.partitions import Cell, Grid, build_grid
 from smallcaps_pipeline.defs.reference import read_reference
-from smallcaps_pipeline.defs.sensors import is_busy
+from smallcaps_pipeline.defs.resources import Provider
 from smallcaps_pipeline.defs.windows import cost_metadata
-from smallcaps_pipeline.environment import Environment
+from smallcaps_pipeline.environment import Environment, claim
 from smallcaps_pipeline.events import detect
 from smallcaps_pipeline.lake import Lake, read_metadata
 from smallcaps_pipeline.report import event_summary
@@ -49,6 +50,7 @@ class Project:
     environment: Environment
     lake: Lake
     grid: Grid
+    provider: Provider
     launcher: Launcher
 
     def run(self, job: str, partition: str | None = None, only: str | None = None) -> None:
@@ -60,15 +62,17 @@ class Project:
 def open_project(console: Console) -> Iterator[Project]:
     """Open the project's Dagster instance with progress bars on this console."""
     settings, environment = load_settings(), Environment()
-    if environment.is_simulated:
-        console.say("[yellow]No key in the environment: the data are simulated.[/]")
+    provider = Provider(settings, environment)
     with project_instance() as instance, console.display() as display:
-        definitions = build_definitions(settings=settings, environment=environment, display=display)
+        definitions = build_definitions(
+            settings=settings, environment=environment, provider=provider, display=display
+        )
         yield Project(
             settings,
             environment,
             Lake(environment.data_root),
             build_grid(settings),
+            provider,
             Launcher(definitions, instance),
         )
 
@@ -94,16 +98,16 @@ class Selection:
         """Read the options of a command.
 
         Raises:
-            ValueError: The dates are in the wrong order, or a session is unknown.
+            WrongUseError: The dates are in the wrong order, or a session is unknown.
         """
         names = [] if symbols is None else symbols.split(",")
         if symbols_file is not None:
             names += symbols_file.read_text(encoding="utf-8").split()
         wanted = tuple(name.strip().upper() for name in sessions.split(","))
         if unknown := set(wanted) - set(SESSIONS):
-            raise ValueError(f"--sessions {sorted(unknown)}: there are {', '.join(SESSIONS)}")
+            raise WrongUseError(f"--sessions {sorted(unknown)}: there are {', '.join(SESSIONS)}")
         if first and last and first > last:
-            raise ValueError(f"--from {first} is after --to {last}")
+            raise WrongUseError(f"--from {first} is after --to {last}")
         chosen = frozenset(name.strip() for name in names if name.strip())
         return cls(chosen or None, first, last, wanted)
 
@@ -121,6 +125,20 @@ class Selection:
             and (self.first is None or cell.period.last >= self.first)
         ]
 
+    def missing(self, project: Project) -> list[Cell]:
+        """List the cells without bars among symbols and days that were asked for by name."""
+        if self.symbols is None or self.first is None:
+            return []
+        there = {(symbol, key) for symbol, key, _ in project.lake.cells(BARS_TABLE)}
+        last = self.last or project.provider.last_finished_day()
+        periods = periods_between(self.first, last, project.grid.cadence)
+        return [
+            Cell(symbol, period)
+            for symbol in sorted(self.symbols)
+            for period in periods
+            if (symbol, period.key) not in there
+        ]
+
     def rows(self, events: pl.LazyFrame) -> pl.DataFrame:
         """Return the events of the selection."""
         wanted = pl.col("session").is_in(self.sessions)
@@ -136,6 +154,7 @@ class Selection:
 def import_into_lake(console: Console, source: Path, timezone: str | None) -> None:
     """Import bars and record the cells as materialized."""
     with open_project(console) as project:
+        claim(project.lake.root, simulated=False)
         done = import_bars(source, project.lake, cadence=project.grid.cadence, timezone=timezone)
         project.launcher.add_symbols(symbol for symbol, _ in done.cells)
         for symbol, key in sorted(set(done.cells)):
@@ -159,8 +178,15 @@ def import_into_lake(console: Console, source: Path, timezone: str | None) -> No
 
 
 def detect_cells(console: Console, selection: Selection, *, summary_only: bool) -> None:
-    """Detect the events of the selected cells and count them."""
+    """Detect the events of the selected cells and count them.
+
+    Bars of symbols and days that were asked for by name and are not there are fetched first.
+    """
     with open_project(console) as project:
+        size = project.settings.partitions.cells_per_run
+        if missing := selection.missing(project):
+            console.stage(f"bars of {len(missing)} cells that are not there yet")
+            project.launcher.run_cells(jobs.BARS, missing, project.grid, size)
         cells = selection.cells(project)
         if not cells:
             raise LookupError(
@@ -170,7 +196,6 @@ def detect_cells(console: Console, selection: Selection, *, summary_only: bool) 
         if summary_only:
             counted = _count_only(project, cells, selection)
         else:
-            size = project.settings.partitions.cells_per_run
             project.launcher.run_cells(jobs.EVENTS, cells, project.grid, size)
             files = [project.lake.cell(EVENTS.name, c.symbol, c.period.key) for c in cells]
             counted = event_summary(selection.rows(project.lake.scan(files, EVENTS)))
@@ -235,7 +260,11 @@ def estimate_cost(console: Console, profile: str) -> None:
 
 
 def fetch_windows(console: Console, profile: str, only: str | None) -> None:
-    """Fetch the batches of a profile that are not complete, best first."""
+    """Fetch the batches of a profile that are not complete, best first.
+
+    A batch that fails does not keep the others waiting, unless the provider refuses the key.
+    """
+    failures = []
     with open_project(console) as project:
         _check_profile(project, profile)
         if is_busy(project.launcher.instance, ["trade_windows", "quote_windows"]):
@@ -245,11 +274,19 @@ def fetch_windows(console: Console, profile: str, only: str | None) -> None:
             project.run(jobs.MANIFEST, partition=profile)
             batches = batch_names(project.lake, profile)
         for batch in batches:
-            if not _is_complete(project, batch, only):
-                console.stage(batch)
+            if _is_complete(project, batch, only):
+                continue
+            console.stage(batch)
+            try:
                 project.run(jobs.DOWNLOAD, partition=batch, only=only)
+            except RunFailedError as error:
+                failures.append(f"{batch}: {error}")
+                if error.is_hopeless:
+                    break
     console.table("batches", [_batch_row(project, batch) for batch in batches])
     console.finish()
+    if failures:
+        raise RunFailedError("\n".join(failures))
 
 
 def _is_complete(project: Project, batch: str, only: str | None) -> bool:
@@ -329,4 +366,4 @@ def write_report(console: Console, profile: str) -> None:
 def _check_profile(project: Project, profile: str) -> None:
     if profile not in project.settings.manifest.profiles:
         known = ", ".join(project.settings.manifest.profiles)
-        raise ValueError(f"profile {profile!r} is none of manifest.profiles: {known}")
+        raise WrongUseError(f"profile {profile!r} is none of manifest.profiles: {known}")

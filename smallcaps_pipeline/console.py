@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
+import rich.box
 import rich.console
 import typer
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,6 +25,11 @@ from rich.table import Table
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+SHORT_TEXT = 40  # characters; longer cells may wrap
+
+
+class WrongUseError(ValueError):
+    """A command was called with options that cannot be meant: exit code 2."""
 
 
 class Console:
@@ -47,23 +54,33 @@ class Console:
         if not rows:
             self._out.print(f"[bold]{title}[/]: none")
             return
-        table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
-        for name, value in rows[0].items():
-            table.add_column(name, justify="right" if isinstance(value, int | float) else "left")
-        for row in rows:
-            table.add_row(*(_text(value) for value in row.values()))
+        table = Table(
+            title=title,
+            title_justify="left",
+            title_style="bold",
+            header_style="dim",
+            box=rich.box.SIMPLE_HEAD,
+            pad_edge=False,
+        )
+        texts = [[escape(_text(value)) for value in row.values()] for row in rows]
+        for place, (name, value) in enumerate(rows[0].items()):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            is_short = max(len(row[place]) for row in texts) <= SHORT_TEXT
+            table.add_column(name, justify="right" if is_number else "left", no_wrap=is_short)
+        for row_texts in texts:
+            table.add_row(*row_texts)
         self._out.print(table)
 
     def lines(self, title: str, lines: Sequence[str]) -> None:
         """Print a list of sentences."""
         self._document[title] = list(lines)
         for line in lines:
-            self._out.print(f"  - {line}")
+            self._out.print(f"  - {escape(line)}")
 
     def fact(self, name: str, value: Any) -> None:
         """Print one fact."""
         self._document[name] = value
-        self._out.print(f"{name}: [bold]{_text(value)}[/]", soft_wrap=True)
+        self._out.print(f"{name}: [bold]{escape(_text(value))}[/]", soft_wrap=True)
 
     def finish(self) -> None:
         """Print the JSON document, if that was asked for."""
@@ -114,12 +131,19 @@ def failing_plainly(command: Callable[Arguments, Result]) -> Callable[Arguments,
             raise
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+        except WrongUseError as error:
+            _complain("wrong use", error)
+            raise typer.Exit(2) from None
         except Exception as error:  # noqa: BLE001  the command's border: nobody is behind it
-            errors = rich.console.Console(stderr=True, highlight=False)
-            errors.print(f"[bold red]failed[/] {error}", markup=True, soft_wrap=True)
+            _complain("failed", error)
             raise typer.Exit(1) from None
 
     return run
+
+
+def _complain(what: str, error: Exception) -> None:
+    errors = rich.console.Console(stderr=True, highlight=False)
+    errors.print(f"[bold red]{what}[/] {escape(str(error))}", soft_wrap=True)
 
 
 def _text(value: Any) -> str:

@@ -62,7 +62,6 @@ def _best(manifest: pl.DataFrame, features: pl.DataFrame) -> list[dict[str, Any]
         manifest.head(SHOWN)
         .join(features, on="event_id", how="left", maintain_order="left")
         .select(
-            "rank",
             "symbol",
             pl.col("timestamp").dt.strftime("%m-%d %H:%M").alias("bar UTC"),
             pl.format("{} {}", "event_type", "direction").alias("event"),

@@ -7,8 +7,7 @@ The only module that reads environment variables (but for SMALLCAPS_CONFIG, see 
     SMALLCAPS_DATA                     the lake's root, default data/ of the checkout
     SMALLCAPS_STATE                    Dagster's own storage, default .dagster/ of the checkout
 
-Simulated data never meets real data: without a key and an address both folders get a subfolder
-`simulated` of their own.
+Simulated data never meets real data: see `claim`.
 """
 
 from __future__ import annotations
@@ -51,9 +50,35 @@ class Environment(BaseSettings):
     @property
     def data_root(self) -> Path:
         """The lake's root."""
-        return (self.data / "simulated" if self.is_simulated else self.data).resolve()
+        return self.data.resolve()
 
     @property
     def state_root(self) -> Path:
         """The folder of Dagster's storage, of the rate limiter and of logs."""
-        return (self.state / "simulated" if self.is_simulated else self.state).resolve()
+        return self.state.resolve()
+
+
+class MixedDataError(RuntimeError):
+    """Simulated data would meet real data in one lake."""
+
+    def __init__(self, root: Path, there: str, wanted: str) -> None:
+        super().__init__(
+            f"{root} holds {there} data and this would add {wanted} data to it. Without a key in "
+            "the environment (MASSIVE_API_KEY or POLYGON_API_KEY) data are simulated; set one, or "
+            "set SMALLCAPS_DATA and SMALLCAPS_STATE to other folders"
+        )
+
+
+def claim(root: Path, *, simulated: bool) -> None:
+    """Mark a lake as one of simulated or of real data, at the first data that come into it.
+
+    Raises:
+        MixedDataError: It is marked as the other.
+    """
+    marker = root / ".source"
+    wanted = "simulated" if simulated else "real"
+    if not marker.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        marker.write_text(wanted, encoding="utf-8")
+    elif (there := marker.read_text(encoding="utf-8").strip()) != wanted:
+        raise MixedDataError(root, there, wanted)

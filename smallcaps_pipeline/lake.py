@@ -24,7 +24,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -194,10 +194,12 @@ class Lake:
         """Remove a file, and its folders as far as that leaves them empty."""
         file.unlink(missing_ok=True)
         for folder in file.parents:
-            if folder == self.root or any(folder.iterdir()):
+            if folder == self.root:
                 break
-            with suppress(OSError):  # another process may just have put a file there
+            try:
                 folder.rmdir()
+            except OSError:  # not empty, or not there
+                break
 
 
 def encode_symbol(symbol: str) -> str:

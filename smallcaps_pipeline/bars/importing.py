@@ -39,6 +39,8 @@ ALIASES: Final = {
     "n": "transactions",
 }
 SUFFIXES: Final = (".parquet", ".csv", ".csv.gz")
+ISO_8601: Final = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?$"
+WITH_ZONE: Final = r"(Z|[+-]\d\d:?\d\d)$"
 NS_PER_UNIT: Final = {10**17: 1, 10**14: 1_000, 10**11: 1_000_000}  # by size, years 2003-2035
 
 
@@ -135,7 +137,9 @@ def read_bar_file(file: Path, *, timezone: str | None) -> pl.DataFrame:
     if file.name.endswith(".parquet"):
         frame = pl.read_parquet(file, hive_partitioning=False)
     else:
-        frame = pl.read_csv(file, infer_schema_length=None, try_parse_dates=True)
+        # Not parsed: polars reads 10/07/2025 as 10 July, and the ticker TRUE as a truth value.
+        texts = dict.fromkeys(("symbol", "ticker"), pl.String)
+        frame = pl.read_csv(file, infer_schema_length=None, schema_overrides=texts)
     names = {name: ALIASES[name] for name in frame.columns if name in ALIASES}
     frame = frame.rename({old: new for old, new in names.items() if new not in frame.columns})
     if "symbol" not in frame.columns:
@@ -145,7 +149,9 @@ def read_bar_file(file: Path, *, timezone: str | None) -> pl.DataFrame:
     )
     if "timestamp" not in frame.columns:
         raise SchemaError(f"{file}: has no column `timestamp`; it has {frame.columns}")
-    return BARS.conform(frame.with_columns(timestamp=_instant(frame, file, timezone)), str(file))
+    return BARS.conform(
+        frame.with_columns(timestamp=_instant(frame["timestamp"], file, timezone)), str(file)
+    )
 
 
 def _symbol_of(file: Path) -> str:
@@ -155,23 +161,47 @@ def _symbol_of(file: Path) -> str:
     raise SchemaError(f"{file}: has no column `symbol` and lies in no folder `symbol=...`")
 
 
-def _instant(frame: pl.DataFrame, file: Path, timezone: str | None) -> pl.Expr:
+def _instant(time: pl.Series, file: Path, timezone: str | None) -> pl.Series:
     """Return the start of the minute in UTC, whatever form the file gives it."""
-    time, dtype = pl.col("timestamp"), frame.schema["timestamp"]
-    if dtype.is_integer():  # an epoch counts from a UTC instant
-        size = frame.select(time.max().fill_null(0)).item()
-        ns = next((ns for least, ns in NS_PER_UNIT.items() if size >= least), 1_000_000_000)
+    if time.dtype.is_integer():  # an epoch counts from a UTC instant
+        time = time.cast(pl.Int64)
+        newest = int(time.fill_null(0).to_numpy().max(initial=0))
+        ns = next((ns for least, ns in NS_PER_UNIT.items() if newest >= least), 1_000_000_000)
         return (time * ns).cast(pl.Datetime("ns", "UTC")).cast(UTC_US)
-    if dtype == pl.String:
-        time, dtype = time.str.to_datetime(time_unit="us"), pl.Datetime("us")
-    if isinstance(dtype, pl.Datetime) and dtype.time_zone:
+    if time.dtype == pl.String:
+        time = _parsed(time, file)
+    if not isinstance(time.dtype, pl.Datetime):
+        raise SchemaError(f"{file}: column 'timestamp' is {time.dtype}, expected an instant")
+    if time.dtype.time_zone:
         return time.dt.convert_time_zone("UTC").cast(UTC_US)
     if timezone is None:
         raise SchemaError(
             f"{file}: column 'timestamp' has no time zone; say which with --timezone UTC or "
             "--timezone America/New_York"
         )
-    return time.dt.replace_time_zone(timezone).dt.convert_time_zone("UTC").cast(UTC_US)
+    # An hour that the clocks show twice or never is no instant: such a bar is set aside.
+    aware = time.dt.replace_time_zone(timezone, ambiguous="null", non_existent="null")
+    return aware.dt.convert_time_zone("UTC").cast(UTC_US)
+
+
+def _parsed(texts: pl.Series, file: Path) -> pl.Series:
+    """Return times written as ISO 8601, aware where they have an offset; other forms are refused.
+
+    Raises:
+        SchemaError: A time has another form (is 10/07 in July or in October?), or only some have
+            an offset.
+    """
+    known = texts.drop_nulls()
+    if len(wrong := known.filter(~known.str.contains(ISO_8601))):
+        raise SchemaError(
+            f"{file}: column 'timestamp' holds {wrong[0]!r}, expected times like "
+            "2025-10-07T13:30:00Z or 2025-10-07 09:30"
+        )
+    aware = known.str.contains(WITH_ZONE)
+    if aware.any() and not aware.all():
+        raise SchemaError(f"{file}: column 'timestamp' has a time zone in some of its rows only")
+    zone = "UTC" if aware.any() else None
+    return texts.str.to_datetime(time_unit="us", time_zone=zone)
 
 
 def _write_symbol(

@@ -77,8 +77,11 @@ def update_bars(
     last = min(period.last, through)
     first = period.first
     if stored is not None:
+        if stored.get("source", IMPORTED) == IMPORTED:  # a file that says nothing is a user's, too
+            rows = stored.get("rows") or lake.read(file, BARS).height
+            return BarUpdate(CellState.CURRENT, rows, 0, {}, file)
         complete_to = date.fromisoformat(stored["complete_to"])
-        if stored["source"] == IMPORTED or complete_to >= last:
+        if complete_to >= last:
             return BarUpdate(CellState.CURRENT, stored["rows"], 0, {}, file)
         first = complete_to + timedelta(days=1)
     if first > last:

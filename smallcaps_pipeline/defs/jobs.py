@@ -52,6 +52,11 @@ def job(name: str) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(name, selection=assets, description=description)
 
 
+def assets_of(name: str) -> frozenset[dg.AssetKey] | None:
+    """Return the assets that a job makes; None for a job that is none of ours."""
+    return frozenset(map(dg.AssetKey, _STAGES[name][0])) if name in _STAGES else None
+
+
 def all_jobs() -> Sequence[dg.UnresolvedAssetJobDefinition]:
     """Return all jobs."""
     return [job(name) for name in _STAGES]

@@ -17,6 +17,7 @@ import dagster as dg
 from smallcaps_pipeline.cells import Cadence, Period, period_of
 from smallcaps_pipeline.defs.partitions import SYMBOL, Cell, Grid
 from smallcaps_pipeline.defs.schedules import range_tags
+from smallcaps_pipeline.polygon.errors import KeyRefused
 from smallcaps_pipeline.sessions import shift_trading_day
 
 Item = TypeVar("Item")
@@ -24,7 +25,15 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class RunFailedError(RuntimeError):
-    """A run failed; the message says which step and why."""
+    """A run failed; the message says which step and why.
+
+    Attributes:
+        is_hopeless: The provider refuses the key: no other run would fare better.
+    """
+
+    def __init__(self, message: str, *, is_hopeless: bool = False) -> None:
+        super().__init__(message)
+        self.is_hopeless = is_hopeless
 
 
 @dataclass(frozen=True)
@@ -65,12 +74,13 @@ class Launcher:
             asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
         )
         if not result.success:
-            raise RunFailedError(_why(job, result))
+            raise _why(job, result)
 
     def run_cells(self, job: str, cells: Iterable[Cell], grid: Grid, cells_per_run: int) -> None:
         """Run a job over cells, in as few runs as their arrangement allows.
 
-        Every run is made, whatever happens to one; the failures are raised together at the end.
+        Every run is made, whatever happens to one (but for a refused key); the failures are raised
+        together at the end.
         """
         cells = list(cells)
         self.add_symbols(cell.symbol for cell in cells)
@@ -81,6 +91,8 @@ class Launcher:
                 self.run(job, tags=range_tags(cube.first, cube.last))
             except RunFailedError as error:
                 failures.append(str(error))
+                if error.is_hopeless:
+                    break
         if failures:
             raise RunFailedError("\n".join(failures))
 
@@ -139,14 +151,16 @@ def _stretches(
     yield stretch
 
 
-def _why(job: str, result: dg.ExecuteInProcessResult) -> str:
+def _why(job: str, result: dg.ExecuteInProcessResult) -> RunFailedError:
     """Return the first failure of a run in plain words."""
     for event in result.filter_events(lambda event: event.is_step_failure):
         data = event.step_failure_data
         if data.user_failure_data and data.user_failure_data.description:
-            return f"{event.step_key}: {data.user_failure_data.description}"
+            return RunFailedError(f"{event.step_key}: {data.user_failure_data.description}")
         error = data.error
         while error is not None and error.cause is not None:
             error = error.cause
-        return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
-    return f"{job} failed; the run's log in the UI says why"
+        reason = error.message.strip() if error else "failed"
+        is_hopeless = error is not None and error.cls_name == KeyRefused.__name__
+        return RunFailedError(f"{event.step_key}: {reason}", is_hopeless=is_hopeless)
+    return RunFailedError(f"{job} failed; the run's log in the UI says why")

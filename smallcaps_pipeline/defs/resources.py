@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from smallcaps_pipeline.emulator import SimulatedMarket, running
-from smallcaps_pipeline.environment import EMULATOR_KEY, PROVIDER_URL, Environment
+from smallcaps_pipeline.environment import EMULATOR_KEY, PROVIDER_URL, Environment, claim
 from smallcaps_pipeline.polygon.client import PolygonClient
 from smallcaps_pipeline.polygon.connect import connect
 from smallcaps_pipeline.sessions import (
@@ -55,7 +55,13 @@ class Provider:
 
     @contextmanager
     def client(self) -> Iterator[PolygonClient]:
-        """Open a client; where there is no key, start the embedded emulator for its time."""
+        """Open a client; where there is no key, start the embedded emulator for its time.
+
+        Raises:
+            MixedDataError: Simulated data would meet real data in the lake.
+        """
+        if not self.environment.is_loopback:
+            claim(self.environment.data_root, simulated=self.environment.is_simulated)
         if self.environment.is_simulated and self.emulator_url is None:
             with (
                 running(simulated_market()) as embedded,

@@ -6,15 +6,14 @@ one manifest. The run key names the state that asked for the run: once per chang
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
-from dagster import RunsFilter
 
 from smallcaps_pipeline.defs import jobs
-from smallcaps_pipeline.defs.batch_runs import UNFINISHED, batches_under_way
+from smallcaps_pipeline.defs.batch_runs import batches_under_way, is_busy, tries_of_batches
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.schemas import EVENTS, MICRO_FEATURES
 from smallcaps_pipeline.settings import Settings
@@ -22,6 +21,7 @@ from smallcaps_pipeline.windows import batch_names
 
 EVERY_S: Final = 30
 DOWNLOADS_AT_ONCE: Final = 4  # runs asked for in one tick; the queue and the pool do the rest
+TRIES: Final = 3  # of one batch; after them a person looks at what fails
 
 
 def files_state(files: Iterable[Path]) -> str | None:
@@ -34,19 +34,23 @@ def files_state(files: Iterable[Path]) -> str | None:
 
 
 def next_batches(
-    there: Sequence[str], done: Collection[str], under_way: Collection[str]
+    there: Sequence[str],
+    done: Collection[str],
+    under_way: Collection[str],
+    tries: Mapping[str, int],
 ) -> list[str]:
-    """Return the batches to ask for: best first, neither done nor under way, a few at a time."""
+    """Return the batches to ask for, a few at a time.
+
+    Best first, neither done nor under way; one that has failed comes after all that were not yet
+    tried, and a few times only: it must not keep the others waiting.
+    """
     room = DOWNLOADS_AT_ONCE - len(under_way)
-    waiting = [batch for batch in there if batch not in done and batch not in under_way]
-    return waiting[: max(room, 0)]
-
-
-def is_busy(instance: dg.DagsterInstance, assets: Collection[str]) -> bool:
-    """Say whether an unfinished run materializes one of some assets."""
-    keys = {dg.AssetKey(name) for name in assets}
-    runs = instance.get_runs(RunsFilter(statuses=UNFINISHED))
-    return any(keys & (run.asset_selection or keys) for run in runs)
+    waiting = [
+        batch
+        for batch in there
+        if batch not in done and batch not in under_way and tries.get(batch, 0) < TRIES
+    ]
+    return sorted(waiting, key=lambda batch: tries.get(batch, 0))[: max(room, 0)]
 
 
 def sensors(settings: Settings) -> Sequence[dg.SensorDefinition]:
@@ -90,8 +94,8 @@ def _new_batches(profile: str) -> dg.SensorDefinition:
         job=jobs.job(jobs.DOWNLOAD),
         minimum_interval_seconds=EVERY_S,
         description=(
-            f"Downloads the planned batches of {profile}, best first, each once. This spends "
-            "requests: switch it on when you have seen the plan."
+            f"Downloads the planned batches of {profile}, best first; one that fails is tried "
+            f"{TRIES} times in all. This spends requests: switch it on when you have seen the plan."
         ),
     )
     def new_batches(
@@ -99,15 +103,16 @@ def _new_batches(profile: str) -> dg.SensorDefinition:
     ) -> dg.SensorResult | dg.SkipReason:
         if is_busy(context.instance, ["event_manifest", "window_plan"]):
             return dg.SkipReason("a plan is being made")
-        asked = next_batches(
-            batch_names(lake, profile),
-            _done(lake),
-            batches_under_way(context.instance),
-        )
+        tries = tries_of_batches(context.instance)
+        under_way = batches_under_way(context.instance)
+        asked = next_batches(batch_names(lake, profile), _done(lake), under_way, tries)
         if not asked:
             return dg.SkipReason("no batch waits, or enough are under way")
         return dg.SensorResult(
-            run_requests=[dg.RunRequest(run_key=batch, partition_key=batch) for batch in asked]
+            run_requests=[
+                dg.RunRequest(run_key=f"{batch} {tries[batch] + 1}", partition_key=batch)
+                for batch in asked
+            ]
         )
 
     return new_batches

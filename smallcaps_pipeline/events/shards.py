@@ -80,7 +80,7 @@ def update_shard(
         "rules": RULES_VERSION,
     }
     stored = read_metadata(file)
-    if stored is not None and stored["made_from"] == made_from:
+    if stored is not None and stored.get("made_from") == made_from:
         return ShardUpdate(CellState.CURRENT, stored["rows"], stored["bars"], file)
     found = detect(lake.read(bars_file, BARS), settings, reference=known)
     metadata = {"rows": len(found.events), "bars": found.bars, "made_from": made_from}

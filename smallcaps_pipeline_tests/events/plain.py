@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -94,15 +95,23 @@ def good_vwap(bar: Bar) -> float | None:
     return vwap if ge(vwap, bar["low"]) and le(vwap, bar["high"]) else None
 
 
+@cache
+def closing_minute(day: date) -> int | None:
+    """Return the minute of the New York day at which RTH ends; None where the exchange is shut."""
+    if not CALENDAR.is_session(str(day)):
+        return None
+    close = CALENDAR.session_close(str(day)).tz_convert(NEW_YORK)
+    return int(close.hour * 60 + close.minute)
+
+
 def split_days(bars: list[Bar]) -> dict[tuple[str, date], list[Bar]]:
     """Label bars with their session; leave out those that belong to none."""
     days: dict[tuple[str, date], list[Bar]] = {}
     for bar in bars:
         local = bar["timestamp"].astimezone(NEW_YORK)
-        if not CALENDAR.is_session(str(local.date())):
+        minute, close_minute = local.hour * 60 + local.minute, closing_minute(local.date())
+        if close_minute is None:
             continue
-        close = CALENDAR.session_close(str(local.date())).tz_convert(NEW_YORK)
-        minute, close_minute = local.hour * 60 + local.minute, close.hour * 60 + close.minute
         if 240 <= minute < 570:
             session = "PM"
         elif 570 <= minute < close_minute:
@@ -121,8 +130,11 @@ def split_days(bars: list[Bar]) -> dict[tuple[str, date], list[Bar]]:
 
 
 def window(day: list[Bar], i: int, minutes: int) -> list[Bar]:
-    t = day[i]["minute"]
-    return [bar for bar in day[:i] if t - minutes <= bar["minute"] < t]
+    """Return W(t, minutes): walk back from bar i for as long as bars are young enough."""
+    first = i
+    while first > 0 and day[first - 1]["minute"] >= day[i]["minute"] - minutes:
+        first -= 1
+    return day[first:i]
 
 
 def spike_x(day: list[Bar], i: int) -> float | None:
@@ -160,9 +172,7 @@ def vwap_rth(day: list[Bar], i: int) -> float | None:
     dollars = shares = 0.0
     for bar in day[: i + 1]:
         if bar["minute"] >= 570:
-            vwap = good_vwap(bar)
-            price = (bar["high"] + bar["low"] + bar["close"]) / 3 if vwap is None else vwap
-            dollars += price * bar["volume"]
+            dollars += bar["price"] * bar["volume"]
             shares += bar["volume"]
     return dollars / shares if shares else None
 
@@ -188,6 +198,9 @@ def base_ratio(day: list[Bar], i: int) -> float | None:
 
 
 def add_features(day: list[Bar]) -> None:
+    for bar in day:
+        vwap = good_vwap(bar)
+        bar["price"] = (bar["high"] + bar["low"] + bar["close"]) / 3 if vwap is None else vwap
     so_far = 0.0
     for i, bar in enumerate(day):
         bar["dollar_volume"] = bar["close"] * bar["volume"]

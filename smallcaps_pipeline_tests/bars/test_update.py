@@ -1,0 +1,158 @@
+"""Cells of bars: only what is missing is asked for, and what is there stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+
+from smallcaps_pipeline.bars import Reason
+from smallcaps_pipeline.bars.update import (
+    IMPORTED,
+    BarUpdate,
+    CellState,
+    update_bars,
+    write_bars,
+)
+from smallcaps_pipeline.cells import Period, period_of
+from smallcaps_pipeline.lake import Lake, read_metadata
+from smallcaps_pipeline.schemas import BARS
+
+MONTH = period_of(date(2025, 10, 7), "month")
+
+
+def bar_on(day: date, *, volume: float = 100.0, open_: float = 10.0) -> dict[str, object]:
+    """Return the 09:30 bar of a New York day."""
+    at = datetime.combine(day, time(9, 30), tzinfo=ZoneInfo("America/New_York"))
+    prices = {"open": open_, "high": 10.0, "low": 10.0, "close": 10.0}
+    return {"symbol": "AEMD", "timestamp": at, **prices, "volume": volume}
+
+
+def bars_of(*rows: dict[str, object]) -> pl.DataFrame:
+    empty = {"vwap": None, "transactions": None}
+    return pl.DataFrame([row | empty for row in rows], schema=BARS.schema)
+
+
+@dataclass
+class Source:
+    """Bars in memory, and what was asked for."""
+
+    rows: list[dict[str, object]]
+    asked: list[tuple[str, date, date]] = field(default_factory=list)
+
+    def bars(self, *, symbol: str, start: date, end: date) -> pl.DataFrame:
+        self.asked.append((symbol, start, end))
+        frame = bars_of(*self.rows)
+        day = pl.col("timestamp").dt.convert_time_zone("America/New_York").dt.date()
+        return frame.filter(day >= start, day < end)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path)
+
+
+def update(
+    lake: Lake, source: Source, through: date, period: Period = MONTH, symbol: str = "AEMD"
+) -> BarUpdate:
+    return update_bars(lake, source, symbol, period, through=through, source_name="test")
+
+
+def test_first_time_asks_for_the_whole_period(lake: Lake) -> None:
+    source = Source([bar_on(date(2025, 10, 1)), bar_on(date(2025, 10, 31))])
+    done = update(lake, source, through=date(2025, 11, 20))
+    assert source.asked == [("AEMD", date(2025, 10, 1), date(2025, 11, 1))]
+    assert (done.state, done.rows, done.new_rows) == (CellState.WRITTEN, 2, 2)
+    assert done.file == lake.cell("bars_1m", "AEMD", "2025-10")
+    assert lake.read(done.file, BARS).height == 2
+    found = read_metadata(done.file) or {}
+    assert (found["complete_to"], found["source"]) == ("2025-10-31", "test")
+
+
+def test_past_period_is_asked_for_once(lake: Lake) -> None:
+    source = Source([bar_on(date(2025, 10, 1))])
+    before = update(lake, source, through=date(2025, 10, 31)).file.read_bytes()
+    done = update(lake, source, through=date(2025, 12, 31))
+    assert len(source.asked) == 1
+    assert (done.state, done.rows, done.new_rows) == (CellState.CURRENT, 1, 0)
+    assert done.file.read_bytes() == before
+
+
+def test_current_period_grows_by_the_days_that_came_after(lake: Lake) -> None:
+    source = Source([bar_on(date(2025, 10, day)) for day in (1, 2, 3)])
+    assert update(lake, source, through=date(2025, 10, 1)).rows == 1
+    done = update(lake, source, through=date(2025, 10, 2))
+    assert source.asked[1] == ("AEMD", date(2025, 10, 2), date(2025, 10, 3))
+    assert (done.rows, done.new_rows) == (2, 1)
+    assert update(lake, source, through=date(2025, 10, 2)).state == CellState.CURRENT
+    grown = update(lake, source, through=date(2025, 10, 31)).file.read_bytes()
+    other = Lake(lake.root / "other")  # day by day or at once: the same file
+    assert update(other, source, through=date(2025, 10, 31)).file.read_bytes() == grown
+
+
+def test_symbol_that_did_not_trade_is_not_asked_for_again(lake: Lake) -> None:
+    source = Source([])
+    assert update(lake, source, through=date(2025, 10, 31)).rows == 0
+    assert update(lake, source, through=date(2025, 10, 31)).state == CellState.CURRENT
+    assert len(source.asked) == 1
+
+
+def test_period_that_has_not_begun_has_nothing_to_do(lake: Lake) -> None:
+    source = Source([])
+    done = update(lake, source, through=date(2025, 9, 30))
+    assert (done.state, done.rows, source.asked) == (CellState.NO_INPUT, 0, [])
+    assert not done.file.exists()
+
+
+def test_imported_cell_is_left_as_it_is(lake: Lake) -> None:
+    good = bars_of(bar_on(date(2025, 10, 1)))
+    write_bars(lake, good, "AEMD", MONTH, complete_to=date(2025, 10, 1), source_name=IMPORTED)
+    source = Source([bar_on(date(2025, 10, 2))])
+    done = update(lake, source, through=date(2025, 10, 31))
+    assert (done.state, done.rows, source.asked) == (CellState.CURRENT, 1, [])
+
+
+def test_file_that_somebody_put_there_is_left_as_it_is(lake: Lake) -> None:
+    file = lake.cell("bars_1m", "AEMD", "2025-10")
+    file.parent.mkdir(parents=True)
+    bars_of(bar_on(date(2025, 10, 1))).write_parquet(file)
+    before, source = file.read_bytes(), Source([])
+    done = update(lake, source, through=date(2025, 10, 31))
+    assert (done.state, done.rows, source.asked) == (CellState.CURRENT, 1, [])
+    assert file.read_bytes() == before
+
+
+def test_damaged_file_is_fetched_anew(lake: Lake) -> None:
+    source = Source([bar_on(date(2025, 10, 1)), bar_on(date(2025, 10, 2))])
+    whole = update(lake, source, through=date(2025, 10, 31)).file
+    before = whole.read_bytes()
+    whole.write_bytes(before[:100])
+    assert update(lake, source, through=date(2025, 10, 31)).rows == 2
+    assert whole.read_bytes() == before
+
+
+def test_bad_bars_and_copies_are_counted(lake: Lake) -> None:
+    day = date(2025, 10, 1)
+    rows = [bar_on(day), bar_on(day), bar_on(day, volume=50), bar_on(date(2025, 10, 2), open_=11)]
+    done = update(lake, Source(rows), through=date(2025, 10, 31))
+    assert done.set_aside == {Reason.DUPLICATE: 1, Reason.CONFLICT: 1, Reason.OUT_OF_ORDER: 1}
+    assert (done.rows, done.new_rows) == (1, 1)
+
+
+def test_failed_request_leaves_the_cell_as_it_was(lake: Lake) -> None:
+    source = Source([bar_on(date(2025, 10, 1))])
+    file = update(lake, source, through=date(2025, 10, 1)).file
+    before = file.read_bytes()
+
+    class Broken(Source):
+        def bars(self, *, symbol: str, start: date, end: date) -> pl.DataFrame:
+            raise ConnectionError("the line is down")
+
+    with pytest.raises(ConnectionError):
+        update(lake, Broken([]), through=date(2025, 10, 2))
+    assert file.read_bytes() == before
+    assert update(lake, source, through=date(2025, 10, 1)).state == CellState.CURRENT

@@ -82,6 +82,7 @@ def _metadata(update: ShardUpdate) -> Metadata:
         "dagster/row_count": update.rows,
         "bars": update.bars,
         "bars outside sessions": update.outside_sessions,
+        "bars with vwap outside low and high": update.vwap_outside,
         "state": "no bars in this cell" if missing else update.state.value,
         "file": dg.MetadataValue.path(update.file),
         **counts("bars set aside", update.set_aside),

@@ -62,7 +62,6 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
                 "events": len(events),
                 "events with windows": 0 if features is None else len(features),
                 "page": dg.MetadataValue.path(file),
-                "open": dg.MetadataValue.url(file.as_uri()),
             }
         )
 

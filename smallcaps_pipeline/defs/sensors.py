@@ -79,8 +79,10 @@ def _new_events(profile: str) -> dg.SensorDefinition:
             return dg.SkipReason("no event shard has changed")
         return dg.SensorResult(
             run_requests=[
-                dg.RunRequest(run_key=state, job_name=jobs.MANIFEST, partition_key=profile),
-                dg.RunRequest(run_key=state, job_name=jobs.SUMMARY),
+                dg.RunRequest(
+                    run_key=f"manifest {state}", job_name=jobs.MANIFEST, partition_key=profile
+                ),
+                dg.RunRequest(run_key=f"summary {state}", job_name=jobs.SUMMARY),
             ],
             cursor=state,
         )

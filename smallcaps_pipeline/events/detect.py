@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from smallcaps_pipeline.bars import clean_bars
-from smallcaps_pipeline.events.detectors import Detector, Direction, Rule
+from smallcaps_pipeline.bars import clean_bars, trusted_vwap
+from smallcaps_pipeline.events.detectors import Detector, Rule, TapeSpeed
+from smallcaps_pipeline.events.direction import IS_UP, Direction
 from smallcaps_pipeline.events.duplicates import drop_duplicates, group_id
 from smallcaps_pipeline.events.features import (
     BASE_RATIO,
@@ -42,6 +43,7 @@ class Detection:
         set_aside: Bars that are bad input or copies, `schemas.SET_ASIDE`.
         outside_sessions: Good bars at night or on days when the exchange is closed.
         bars: Good bars within sessions.
+        vwap_outside: Of them, bars whose vwap is not within [low, high]: it counts as not given.
         dropped: Events dropped, by filter (an event counts under each that it fails) and as
             duplicates.
         unknown: Events that passed a filter because the fact is unknown, by filter.
@@ -52,6 +54,7 @@ class Detection:
     set_aside: pl.DataFrame
     outside_sessions: int
     bars: int
+    vwap_outside: int
     dropped: Mapping[str, int]
     unknown: Mapping[str, int]
     without_transactions: bool
@@ -83,8 +86,10 @@ def detect_events(
         CalendarRangeError: A bar lies beyond the exchange calendar.
         SchemaError: A column is missing or has a wrong type.
     """
+    settings = settings or load_settings()
     found = detect(bars, settings, reference=reference)
-    if found.without_transactions:
+    wanted = TapeSpeed.event_type in settings.events.detectors
+    if found.without_transactions and wanted:
         log.warning("tape_speed yields no events: the bars carry no transaction counts")
     return found.events
 
@@ -109,6 +114,7 @@ def detect(
         set_aside=set_aside,
         outside_sessions=len(good) - len(in_session),
         bars=len(in_session),
+        vwap_outside=in_session.select(_vwap_outside().sum()).item(),
         dropped=dropped,
         unknown=unknown,
         without_transactions=len(counts) > 0 and counts.null_count() == len(counts),
@@ -122,6 +128,10 @@ def _in_session(good: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         hours_after_close=settings.events.hours_after_close,
     )
     return labelled.filter(pl.col("session").is_not_null()).collect()
+
+
+def _vwap_outside() -> pl.Expr:
+    return pl.col("vwap").is_not_null() & trusted_vwap().is_null()
 
 
 def raw_events(bars: pl.DataFrame, settings: Settings) -> pl.DataFrame:
@@ -142,16 +152,22 @@ def raw_events(bars: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         key: key.detector.raised(key.direction, all_hold(rule)) for key, rule in rules.items()
     }
     frame = add_features(bars, [*raised.values(), CHANGE_5M], events)
-    frame = add_base(frame, frame.select(_breaks_out(rules)).to_series(), events)
     frame = frame.with_columns(volume_confirm(events.score))
-    flags = frame.select(flag.alias(key.name) for key, flag in raised.items())
-    is_event = flags.select(pl.any_horizontal(pl.all())).to_series()
-    frame = add_base(frame, is_event, events)
+    # The base costs more than all else: it is computed where an event asks for it, and no more.
+    of_base = [key for key, rule in rules.items() if any(map(_needs_base, rule))]
+    flags = _flags(frame, {key: raised[key] for key in raised if key not in of_base})
+    breaks_out = _flags(
+        frame,
+        {key: all_hold([line for line in rules[key] if not _needs_base(line)]) for key in of_base},
+    )
+    asked = _any_row(flags, len(frame)) | _any_row(breaks_out, len(frame))
+    frame = add_base(frame, asked, events)
+    flags = pl.concat([flags, _flags(frame, {k: raised[k] for k in of_base})], how="horizontal")
     found = [_take(frame, flags[key.name], key) for key in rules]
     none = frame.clear().with_columns(event_type=pl.lit(""), direction=pl.lit(""))
     return (
         pl.concat([none, *found])  # every detector may be switched off
-        .with_columns(score=score(events.score, pl.col("direction")))
+        .with_columns(score=score(events.score))
         .sort(EVENTS.key)
     )
 
@@ -180,15 +196,19 @@ def all_hold(rule: Rule) -> pl.Expr:
     return pl.all_horizontal(line.fill_null(False) for line in rule)
 
 
-def _breaks_out(rules: Mapping[RuleKey, Rule]) -> pl.Expr:
-    """Return the bars on which all holds but what needs the base: only there it is computed."""
-    base = BASE_RATIO.meta.output_name()
-    others = [
-        all_hold([line for line in rule if base not in line.meta.root_names()])
-        for rule in rules.values()
-        if any(base in line.meta.root_names() for line in rule)
-    ]
-    return pl.any_horizontal(others) if others else pl.repeat(False, pl.len())
+def _needs_base(line: pl.Expr) -> bool:
+    return BASE_RATIO.meta.output_name() in line.meta.root_names()
+
+
+def _flags(frame: pl.DataFrame, raised: Mapping[RuleKey, pl.Expr]) -> pl.DataFrame:
+    return frame.select(flag.alias(key.name) for key, flag in raised.items())
+
+
+def _any_row(flags: pl.DataFrame, rows: int) -> pl.Series:
+    """Return the rows on which any flag holds; none where there is no flag."""
+    if not flags.columns:
+        return pl.repeat(False, rows, eager=True)
+    return flags.select(pl.any_horizontal(pl.all())).to_series()
 
 
 def _take(frame: pl.DataFrame, flag: pl.Series, key: RuleKey) -> pl.DataFrame:
@@ -226,7 +246,6 @@ def _filter(
 
 def _finish(stays: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """Return event rows in the schema and order of `EVENTS`."""
-    up = pl.col("direction") == Direction.UP.value
     time = pl.col("timestamp")
     colour = pl.when(GREEN).then(pl.lit("green")).when(RED).then(pl.lit("red"))
     rows = (
@@ -241,7 +260,7 @@ def _finish(stays: pl.DataFrame, settings: Settings) -> pl.DataFrame:
                 "direction",
             ),
             date=pl.col("date").dt.strftime("%Y-%m-%d"),
-            event_bias=pl.when(up).then(pl.lit("bullish")).otherwise(pl.lit("bearish")),
+            event_bias=pl.when(IS_UP).then(pl.lit("bullish")).otherwise(pl.lit("bearish")),
             is_premarket=pl.col("session") == Session.PM.value,
             is_afterhours=pl.col("session") == Session.AH.value,
             price_at_event=pl.col("close"),

@@ -15,13 +15,21 @@ Keep out: global filters, score, duplicates; how features are computed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import polars as pl
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, create_model
+from pydantic import (
+    BaseModel,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    create_model,
+    model_validator,
+)
 
+from smallcaps_pipeline.events.direction import Direction
 from smallcaps_pipeline.events.features import (
     BASE_RATIO,
     CLOSE,
@@ -64,13 +72,6 @@ Minutes = Annotated[int, Field(ge=1, le=1440)]
 # Equal within the tolerance is neither, and ends both kinds of run.
 CLOSE_ABOVE_VWAP = above(CLOSE, VWAP_RTH)
 CLOSE_BELOW_VWAP = below(CLOSE, VWAP_RTH)
-
-
-class Direction(StrEnum):
-    """Which way the move goes."""
-
-    UP = "up"
-    DOWN = "down"
 
 
 class Detector(Section):
@@ -151,6 +152,15 @@ class VwapBreak(Detector):
     rejection_spike_x: NonNegativeFloat
     failed_reclaim_minutes: Minutes
     require_failed_reclaim: bool
+
+    @model_validator(mode="after")
+    def _positions_in_order(self) -> Self:
+        if self.reclaim_first_bar > self.reclaim_last_bar:
+            raise ValueError(
+                f"reclaim_first_bar {self.reclaim_first_bar} is after reclaim_last_bar "
+                f"{self.reclaim_last_bar}"
+            )
+        return self
 
     def up(self) -> Rule:
         was_below = minutes_since_last(

@@ -6,6 +6,9 @@ detector may use a window of any length without this module knowing of it.
 
 W(t, m) is the set of bars of the same symbol and trading day with t - m min <= timestamp < t.
 Nothing looks past t, nothing looks across trading days. Undefined is null.
+
+The functions rely on the rows' order: sorted by symbol and timestamp, with the columns `row`,
+`day_start` (row of the day's first bar) and `clock` that `add_features` adds.
 Keep out: thresholds and what makes an event (`detectors`).
 """
 
@@ -124,6 +127,9 @@ def add_features(
 ) -> pl.DataFrame:
     """Add to bars the features that expressions name.
 
+    A feature with a length has it in its name: the column `window_high_20m` that `window_high(20)`
+    refers to is found among the expressions' columns, and computed by the builder `window_high`.
+
     Args:
         bars: Clean bars within sessions, sorted by symbol and timestamp, with `date`, `minute`,
             `close_minute` and `session` of `sessions.add_sessions`.
@@ -153,12 +159,12 @@ def add_features(
 
 
 def add_base(bars: pl.DataFrame, wanted: pl.Series, settings: Events) -> pl.DataFrame:
-    """Add `base_ratio` (and what it is made of) on the wanted bars; null on the others.
+    """Add `base_ratio` on the wanted bars; null on the others.
 
     The median in it costs more than all other features together, and only bars that break out of a
     window, or are events, ask for it.
     """
-    return bars.with_columns(_Windows(bars).base(wanted, settings))
+    return bars.with_columns(_Windows(bars).base_ratio(wanted, settings))
 
 
 def _add_clock(bars: pl.DataFrame) -> pl.DataFrame:
@@ -250,7 +256,7 @@ class _Windows:
         dollars = pl.Series(kernels.running_sum((price * volume).to_numpy(), self.day_start))
         return (dollars / shares).set(~in_sum | (shares == 0), None).alias("vwap_rth")
 
-    def base(self, wanted: pl.Series, settings: Events) -> list[pl.Series]:
+    def base_ratio(self, wanted: pl.Series, settings: Events) -> pl.Series:
         features = settings.features
         first, count = self.first(features.base_minutes), self.count(features.base_minutes)
         in_rth = (self.bars["session"] == Session.RTH.value).to_numpy()
@@ -261,8 +267,7 @@ class _Windows:
         height = self._window_high(features.base_minutes) - self._window_low(features.base_minutes)
         height = height / self.bars["close"].shift(1)  # the window's last bar is the previous row
         scale = atr * pl.Series(np.sqrt(count))
-        base_ratio = (height / scale).set(scale == 0, None)
-        return [base_ratio.alias("base_ratio")]
+        return (height / scale).set(scale == 0, None).alias("base_ratio")
 
     def _window_high(self, minutes: int) -> pl.Series:
         highest = kernels.window_max(self.floats("high"), self.first(minutes))

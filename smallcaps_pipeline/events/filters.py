@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from smallcaps_pipeline.events.direction import IS_UP, by_direction
 from smallcaps_pipeline.schemas import REFERENCE
-from smallcaps_pipeline.settings import ByDirection, Filters
+from smallcaps_pipeline.settings import Filters
 from smallcaps_pipeline.thresholds import at_least, at_most, between
 
 FACTS = ("float_shares", "short_interest_shares", "days_to_cover", "tier")
@@ -47,28 +48,24 @@ def event_filters(settings: Filters) -> dict[str, pl.Expr]:
     so_far = settings.dollar_volume_basis == "so_far"
     traded = pl.col("dollar_volume_so_far" if so_far else "label_dollar_volume_day")
     shorted = pl.col("short_interest_shares") / pl.col("float_shares")
-    up = pl.col("direction") == "up"
     return {
         "price": between(pl.col("close"), settings.min_close, settings.max_close),
-        "dollar volume of the day": at_least(traded, _by(settings.min_dollar_volume_day)),
-        "float": at_least(pl.col("float_shares"), _by(settings.min_float_shares)).fill_null(True),
-        "short interest": up
+        "dollar volume of the day": at_least(traded, by_direction(settings.min_dollar_volume_day)),
+        "float": at_least(
+            pl.col("float_shares"), by_direction(settings.min_float_shares)
+        ).fill_null(True),
+        "short interest": IS_UP
         | at_most(shorted, settings.max_short_interest_pct / 100).fill_null(True),
-        "days to cover": up
+        "days to cover": IS_UP
         | at_most(pl.col("days_to_cover"), settings.max_days_to_cover).fill_null(True),
     }
 
 
 def unknown_facts() -> dict[str, pl.Expr]:
     """Return, per filter on the stock, where it passed only because the fact is unknown."""
-    down = pl.col("direction") == "down"
     no_float = pl.col("float_shares").is_null()
     return {
         "float": no_float,
-        "short interest": down & (no_float | pl.col("short_interest_shares").is_null()),
-        "days to cover": down & pl.col("days_to_cover").is_null(),
+        "short interest": ~IS_UP & (no_float | pl.col("short_interest_shares").is_null()),
+        "days to cover": ~IS_UP & pl.col("days_to_cover").is_null(),
     }
-
-
-def _by(limit: ByDirection) -> pl.Expr:
-    return pl.when(pl.col("direction") == "up").then(limit.up).otherwise(limit.down)

@@ -6,6 +6,7 @@ import math
 
 import polars as pl
 
+from smallcaps_pipeline.events.direction import IS_UP
 from smallcaps_pipeline.events.features import (
     CLOSE,
     DAY_START,
@@ -20,17 +21,16 @@ from smallcaps_pipeline.events.features import (
 from smallcaps_pipeline.settings import Score
 from smallcaps_pipeline.thresholds import at_least
 
-CHANGE_5M = change(5)
+CHANGE_5M = change(5)  # a column of the event row, whatever price_momentum looks back on
 
 
-def score(settings: Score, direction: pl.Expr) -> pl.Expr:
-    """Return the score of an event on each bar; a part that is undefined counts 0.
+def score(settings: Score) -> pl.Expr:
+    """Return the score of event rows, which have `direction`; a part that is undefined counts 0.
 
     Args:
         settings: The section `events.score`.
-        direction: "up" or "down", for the run of bars in the event's direction.
     """
-    run = pl.when(direction == "up").then(RUN_GREEN).otherwise(RUN_RED)
+    run = pl.when(IS_UP).then(RUN_GREEN).otherwise(RUN_RED)
     moved = CHANGE_5M.fill_null(CLOSE / OPEN - 1)
     full_move, full_distance = settings.full_change_pct / 100, settings.full_vwap_distance_pct / 100
     parts = {

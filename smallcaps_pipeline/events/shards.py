@@ -34,6 +34,7 @@ class ShardUpdate:
         bars: Bars looked at.
         set_aside: Bars set aside, by reason.
         outside_sessions: Bars at night or on closed days.
+        vwap_outside: Bars whose vwap lies outside [low, high]; it counts as not given.
         dropped: Events dropped, by filter and as duplicates.
         unknown: Events that passed a filter because a fact is unknown.
         file: The shard's file.
@@ -45,6 +46,7 @@ class ShardUpdate:
     file: Path
     set_aside: dict[str, int] = field(default_factory=dict)
     outside_sessions: int = 0
+    vwap_outside: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
 
@@ -92,6 +94,7 @@ def update_shard(
         file,
         set_aside=dict(found.set_aside["reason"].value_counts().iter_rows()),
         outside_sessions=found.outside_sessions,
+        vwap_outside=found.vwap_outside,
         dropped=dict(found.dropped),
         unknown=dict(found.unknown),
     )

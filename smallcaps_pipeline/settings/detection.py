@@ -51,6 +51,9 @@ class Universe(Section):
     def _limits_in_order(self) -> Self:
         if self.min_price > self.max_price:
             raise ValueError(f"min_price {self.min_price} is above max_price {self.max_price}")
+        low, high = self.min_market_cap, self.max_market_cap
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"min_market_cap {low} is above max_market_cap {high}")
         if self.tiers[0] > self.tiers[1]:
             raise ValueError(f"tiers {list(self.tiers)} must ascend")
         return self
@@ -77,6 +80,15 @@ class Provider(Section):
     page_limit: Annotated[int, Field(ge=1, le=50_000)]
     adjusted: bool
 
+    @model_validator(mode="after")
+    def _waits_in_order(self) -> Self:
+        if self.retry_wait_s > self.retry_wait_max_s:
+            raise ValueError(
+                f"retry_wait_s {self.retry_wait_s} is above retry_wait_max_s "
+                f"{self.retry_wait_max_s}"
+            )
+        return self
+
 
 class Features(Section):
     """Windows and floors of the bars' features."""
@@ -98,6 +110,12 @@ class Filters(Section):
     min_float_shares: ByDirection
     max_short_interest_pct: NonNegativeFloat
     max_days_to_cover: NonNegativeFloat
+
+    @model_validator(mode="after")
+    def _prices_in_order(self) -> Self:
+        if self.min_close > self.max_close:
+            raise ValueError(f"min_close {self.min_close} is above max_close {self.max_close}")
+        return self
 
 
 class ScoreWeights(Section):

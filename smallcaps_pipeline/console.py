@@ -61,6 +61,7 @@ class Console:
             header_style="dim",
             box=rich.box.SIMPLE_HEAD,
             pad_edge=False,
+            padding=(0, 1, 0, 0),
         )
         texts = [[escape(_text(value)) for value in row.values()] for row in rows]
         for place, (name, value) in enumerate(rows[0].items()):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import dagster as dg
 
 from smallcaps_pipeline.defs import bars, events, manifest, micro, report, universe, windows
 from smallcaps_pipeline.defs.io_managers import io_managers
 from smallcaps_pipeline.defs.jobs import all_jobs
-from smallcaps_pipeline.defs.partitions import build_grid
+from smallcaps_pipeline.defs.partitions import build_grid, grid_warning
 from smallcaps_pipeline.defs.progress import Display, NoDisplay
 from smallcaps_pipeline.defs.resources import Provider
 from smallcaps_pipeline.defs.schedules import schedules
@@ -15,6 +17,8 @@ from smallcaps_pipeline.defs.sensors import sensors
 from smallcaps_pipeline.environment import Environment
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
 
 STAGES = (universe, bars, events, manifest, windows, micro, report)  # the order of the flow
 
@@ -36,6 +40,9 @@ def build_definitions(
     """
     settings = settings or load_settings()
     environment = environment or Environment()
+    provider = provider or Provider(settings, environment)
+    if warning := grid_warning(settings, provider.last_finished_day()):
+        log.warning(warning)
     grid = build_grid(settings)
     lake = Lake(environment.data_root)
     return dg.Definitions(
@@ -45,7 +52,7 @@ def build_definitions(
         sensors=sensors(settings),
         resources={
             "lake": lake,
-            "provider": provider or Provider(settings, environment),
+            "provider": provider,
             "display": display or NoDisplay(),
             **io_managers(lake, grid),
         },

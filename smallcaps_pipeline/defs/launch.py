@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
 
 from smallcaps_pipeline.cells import Cadence, Period, period_of
 from smallcaps_pipeline.defs.partitions import SYMBOL, Cell, Grid
@@ -64,6 +65,7 @@ class Launcher:
 
         Raises:
             RunFailedError: A step failed.
+            KeyboardInterrupt: The run was interrupted; it is recorded as failed.
         """
         result = self._definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
@@ -73,6 +75,8 @@ class Launcher:
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
         )
+        if _was_interrupted(result):
+            raise KeyboardInterrupt
         if not result.success:
             raise _why(job, result)
 
@@ -149,6 +153,13 @@ def _stretches(
             stretch = []
         stretch.append(item)
     yield stretch
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Say whether Ctrl-C ended a run: Dagster keeps that to itself, as a failure like others."""
+    ends = result.filter_events(lambda event: event.event_type == dg.DagsterEventType.RUN_FAILURE)
+    reasons = [event.job_failure_data.failure_reason for event in ends]
+    return RunFailureReason.UNEXPECTED_TERMINATION in reasons
 
 
 def _why(job: str, result: dg.ExecuteInProcessResult) -> RunFailedError:

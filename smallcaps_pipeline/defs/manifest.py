@@ -25,7 +25,7 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
     @dg.asset(
         partitions_def=grid.profiles,
         group_name=GROUP,
-        deps=["intraday_events"],
+        deps=[dg.AssetDep("intraday_events", partition_mapping=dg.AllPartitionMapping())],
         owners=[OWNER],
         kinds={"parquet", "polars"},
         metadata=described(MANIFEST),

@@ -23,7 +23,12 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
     @dg.asset(
         partitions_def=grid.batches,
         group_name=GROUP,
-        deps=["trade_windows", "quote_windows", "splits"],
+        deps=[
+            "trade_windows",
+            "quote_windows",
+            "splits",
+            dg.AssetDep("daily_bars", partition_mapping=dg.AllPartitionMapping()),
+        ],
         owners=[OWNER],
         kinds={"parquet", "polars"},
         metadata=described(MICRO_FEATURES),

@@ -44,7 +44,8 @@ def run_partitions(
 
     Raises:
         dagster.Failure: Some partitions failed; the others are recorded as materialized.
-        KeyRefused: The provider refuses the key: no other partition would fare better.
+        KeyRefused: The provider refuses the key: no other partition would fare better. Those that
+            were done before are recorded.
     """
     keys = list(context.partition_keys)
     done: dict[str, Metadata] = {}
@@ -56,6 +57,7 @@ def run_partitions(
         try:
             done[key] = outcome()
         except KeyRefused:
+            _record(context, done)
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, it is this partition's alone
             failed[key] = f"{type(error).__name__}: {error}"

@@ -13,8 +13,22 @@ from typing import Final
 
 import dagster as dg
 
-from smallcaps_pipeline.cells import KEY_FORMAT, Cadence, Period, period_from_key, period_of
-from smallcaps_pipeline.sessions import FIRST_DATE, LAST_DATE, NEW_YORK, NEW_YORK_TZ, calendar
+from smallcaps_pipeline.cells import (
+    KEY_FORMAT,
+    Cadence,
+    Period,
+    period_from_key,
+    period_of,
+    periods_between,
+)
+from smallcaps_pipeline.sessions import (
+    FIRST_DATE,
+    LAST_DATE,
+    NEW_YORK,
+    NEW_YORK_TZ,
+    calendar,
+    trading_days,
+)
 from smallcaps_pipeline.settings import Settings
 
 SYMBOL: Final = "symbol"
@@ -22,6 +36,8 @@ DATE: Final = "date"
 BATCH: Final = "batch"
 
 SATURDAY: Final = 5
+ADVISED_CELLS: Final = 100_000  # partitions of an asset that Dagster advises at most
+CELL_COST_S: Final = 0.036  # one materialized cell in the event log, SQLite, as measured
 _CRON: Final[dict[Cadence, str]] = {
     "year": "0 0 1 1 *",
     "quarter": "0 0 1 1,4,7,10 *",
@@ -74,6 +90,30 @@ def build_grid(settings: Settings) -> Grid:
         days=_trading_days(FIRST_DATE),  # the ranking looks back beyond the grid's start
         profiles=dg.StaticPartitionsDefinition(list(settings.manifest.profiles)),
         batches=dg.DynamicPartitionsDefinition(name=BATCH),
+    )
+
+
+def grid_warning(settings: Settings, today: date) -> str | None:
+    """Say in plain words what a grid of too many cells costs; None for one that is not too large.
+
+    Args:
+        settings: The length of a period, its start, and the size of the universe.
+        today: Last day that the grid must hold.
+    """
+    rules, symbols = settings.partitions, settings.universe.size
+    first, last = rules.start, today
+    if rules.date == "day":
+        periods = len(trading_days(first, last))
+    else:
+        periods = len(periods_between(first, last, rules.date))
+    if symbols * periods <= ADVISED_CELLS:
+        return None
+    hours = symbols * periods * CELL_COST_S / 3600
+    return (
+        f"partitions.date: {rules.date} from {first} makes {symbols:,} symbols x {periods:,} "
+        f"{rules.date}s = {symbols * periods:,} cells. Dagster advises at most {ADVISED_CELLS:,} "
+        f"per asset, and a pass over all costs {hours:,.1f} hours of book-keeping alone. A "
+        "longer period or a later partitions.start makes it small again."
     )
 
 

@@ -28,7 +28,7 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
         partitions_def=grid.profiles,
         group_name=GROUP,
         deps=[
-            "intraday_events",
+            dg.AssetDep("intraday_events", partition_mapping=dg.AllPartitionMapping()),
             "event_manifest",
             dg.AssetDep("micro_features", partition_mapping=dg.AllPartitionMapping()),
         ],

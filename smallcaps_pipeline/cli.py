@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+TimeZone = Literal["UTC", "America/New_York"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 ProfileName = Annotated[str, typer.Option(help="Manifest profile: core, plus or premium.")]
 
@@ -43,7 +44,8 @@ def demo() -> None:
 @failing_plainly
 def emulate(
     data: Annotated[
-        Path | None, typer.Option(help="Folder of recorded bars, trades and quotes.")
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of recorded bars, trades, quotes."),
     ] = None,
     port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1.")] = 8791,
     rate_limit: Annotated[int | None, typer.Option(help="Calls a minute and key.")] = None,
@@ -67,10 +69,10 @@ def emulate(
 @app.command("import-bars")
 @failing_plainly
 def import_bars(
-    source: Annotated[Path, typer.Argument(help="A folder or file of bars (parquet, CSV).")],
-    timezone: Annotated[
-        str | None, typer.Option(help="Of times without a zone: UTC or America/New_York.")
-    ] = None,
+    source: Annotated[
+        Path, typer.Argument(exists=True, help="A folder or file of bars (parquet, CSV).")
+    ],
+    timezone: Annotated[TimeZone | None, typer.Option(help="Of times without a zone.")] = None,
     as_json: Json = False,
 ) -> None:
     """Take existing 1-minute bars into the lake; times without a zone need --timezone."""
@@ -83,7 +85,9 @@ def import_bars(
 @failing_plainly
 def detect(
     symbols: Annotated[str | None, typer.Option(help="Comma-separated; default all.")] = None,
-    symbols_file: Annotated[Path | None, typer.Option(help="One symbol a line.")] = None,
+    symbols_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="One symbol a line.")
+    ] = None,
     from_: Annotated[
         datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First trading day.")
     ] = None,

@@ -12,26 +12,22 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._serdes import ConfigurableClassData
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
 from smallcaps_pipeline.environment import CHECKOUT, Environment
 
 
-def _folder(name: str) -> str:
-    folder = Environment().state_root / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return str(folder)
+class InStateFolder(ConfigurableClass):
+    """A storage that finds its folder by itself; `dagster.yaml` gives it no settings."""
 
-
-class StateStorage(DagsterSqliteStorage):
-    """Runs, events and schedules in SQLite under the state folder."""
+    folder: ClassVar[str]
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
@@ -42,37 +38,27 @@ class StateStorage(DagsterSqliteStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> Self:
         del config_value
-        return cls.from_local(_folder("storage"), inst_data=inst_data)
+        base_dir = Environment().state_root / cls.folder
+        base_dir.mkdir(parents=True, exist_ok=True)
+        return cls(str(base_dir), inst_data=inst_data)  # type: ignore[call-arg]
 
 
-class StateArtifacts(LocalArtifactStorage):
-    """Dagster's local artifacts under the state folder."""
+class StateStorage(InStateFolder, DagsterSqliteStorage):
+    """Runs, events and schedules in SQLite."""
 
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> Self:
-        del config_value
-        return cls(_folder("artifacts"), inst_data=inst_data)
+    folder = "storage"
 
 
-class StateLogs(LocalComputeLogManager):
-    """What runs print, under the state folder."""
+class StateArtifacts(InStateFolder, LocalArtifactStorage):
+    """Dagster's local artifacts."""
 
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        return {}
+    folder = "artifacts"
 
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> Self:
-        del config_value
-        return cls(_folder("logs"), inst_data=inst_data)
+
+class StateLogs(InStateFolder, LocalComputeLogManager):
+    """What runs print."""
+
+    folder = "logs"
 
 
 @contextmanager
@@ -93,19 +79,20 @@ def instance_in(root: Path) -> Iterator[dg.DagsterInstance]:
     Args:
         root: What `Environment.state_root` is for those who open it later.
     """
-    folders = {name: {"base_dir": str(root / name)} for name in ("storage", "artifacts", "logs")}
-    storage_classes = {
-        "local_artifact_storage": ("artifacts", LocalArtifactStorage),
-        "compute_logs": ("logs", LocalComputeLogManager),
+    kept: dict[str, tuple[type[InStateFolder], type[ConfigurableClass]]] = {
+        "local_artifact_storage": (StateArtifacts, LocalArtifactStorage),
+        "compute_logs": (StateLogs, LocalComputeLogManager),
     }
-    overrides = {
-        "storage": {"sqlite": folders["storage"]},
-        **{
-            key: {"module": cls.__module__, "class": cls.__name__, "config": folders[name]}
-            for key, (name, cls) in storage_classes.items()
-        },
-        "telemetry": {"enabled": False},
+    overrides: dict[str, Any] = {
+        key: {
+            "module": stock.__module__,
+            "class": stock.__name__,
+            "config": {"base_dir": str(root / ours.folder)},
+        }
+        for key, (ours, stock) in kept.items()
     }
+    overrides["storage"] = {"sqlite": {"base_dir": str(root / StateStorage.folder)}}
+    overrides["telemetry"] = {"enabled": False}
     root.mkdir(parents=True, exist_ok=True)
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(root), overrides=overrides)) as made:
         yield made

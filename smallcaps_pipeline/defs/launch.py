@@ -85,8 +85,17 @@ class Launcher:
 
         Every run is made, whatever happens to one (but for a refused key); the failures are raised
         together at the end.
+
+        Raises:
+            RunFailedError: Some runs failed, or a cell lies before the grid.
         """
         cells = list(cells)
+        start = grid.periods.start.date()
+        if early := [cell.key for cell in cells if cell.period.first < start]:
+            raise RunFailedError(
+                f"{len(early)} cells lie before partitions.start ({start}), the first is "
+                f"{min(early)}: set it to an earlier day"
+            )
         self.add_symbols(cell.symbol for cell in cells)
         symbols = self.instance.get_dynamic_partitions(SYMBOL)
         failures = []

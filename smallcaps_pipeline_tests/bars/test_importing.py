@@ -39,11 +39,11 @@ def clocks(day: date, *texts: str) -> list[datetime]:
     return [datetime.combine(day, time.fromisoformat(text)) for text in texts]
 
 
-def table(times: Sequence[Any], **columns: Any) -> pl.DataFrame:
+def table(times: Sequence[Any] | pl.Series, **columns: Any) -> pl.DataFrame:
     """Return bars of $10, $11, ... at some times, without a symbol."""
     frame = pl.DataFrame({"timestamp": times})
     price = pl.int_range(10, 10 + pl.len()).cast(pl.Float64)
-    ohlc = {name: price for name in ("open", "high", "low", "close")}
+    ohlc = dict.fromkeys(("open", "high", "low", "close"), price)
     return frame.with_columns(**ohlc, volume=pl.lit(100)).with_columns(**columns)
 
 
@@ -307,7 +307,7 @@ def test_night_bar_belongs_to_its_new_york_day(
     source: Path, lake: Lake, cadence: Cadence, expected: list[str]
 ) -> None:
     """2025-10-01 01:00 UTC is 21:00 of September 30 in New York."""
-    times = [datetime(2025, 10, 1, 1), datetime(2025, 10, 1, 13, 30)]
+    times = clocks(date(2025, 10, 1), "01:00", "13:30")
     save(table(times), source, "AEMD")
     done = run(source, lake, "UTC", cadence)
     assert sorted(key for _, key in done.cells) == expected

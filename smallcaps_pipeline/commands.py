@@ -21,16 +21,18 @@ from smallcaps_pipeline.bars.update import TABLE as BARS_TABLE
 from smallcaps_pipeline.cells import period_from_key, periods_between
 from smallcaps_pipeline.console import Console, WrongUseError
 from smallcaps_pipeline.defs import jobs
-from smallcaps_pipeline.defs.batch_runs import is_busy
+from smallcaps_pipeline.defs.batch_runs import PARTITION_TAG, UNFINISHED, is_busy
 from smallcaps_pipeline.defs.build import build_definitions
 from smallcaps_pipeline.defs.instance import project_instance
-from smallcaps_pipeline.defs.launch import Launcher, RunFailedError
+from smallcaps_pipeline.defs.launch import Launcher, RunFailedError, why_failed
 from smallcaps_pipeline.defs.manifest import stored_funnel
 from smallcaps_pipeline.defs.partitions import Cell, Grid, build_grid
+from smallcaps_pipeline.defs.processes import fail_dead_runs
 from smallcaps_pipeline.defs.reference import read_reference
 from smallcaps_pipeline.defs.resources import Provider
+from smallcaps_pipeline.defs.schedules import RANGE_START
 from smallcaps_pipeline.defs.windows import cost_metadata
-from smallcaps_pipeline.environment import Environment, claim
+from smallcaps_pipeline.environment import Environment, World, claim, world_of
 from smallcaps_pipeline.events import detect
 from smallcaps_pipeline.lake import Lake, read_metadata
 from smallcaps_pipeline.report import event_summary
@@ -53,6 +55,11 @@ class Project:
     provider: Provider
     launcher: Launcher
 
+    @property
+    def cannot_fetch(self) -> bool:
+        """Whether there is no key and the lake holds real data: nothing simulated may join them."""
+        return self.environment.is_simulated and world_of(self.lake.root) == World.REAL
+
     def run(self, job: str, partition: str | None = None, only: str | None = None) -> None:
         """Run a job in this process."""
         self.launcher.run(job, partition=partition, assets=[only] if only else None)
@@ -64,6 +71,7 @@ def open_project(console: Console) -> Iterator[Project]:
     settings, environment = load_settings(), Environment()
     provider = Provider(settings, environment)
     with project_instance() as instance, console.display() as display:
+        fail_dead_runs(instance)
         definitions = build_definitions(
             settings=settings, environment=environment, provider=provider, display=display
         )
@@ -170,7 +178,14 @@ def import_into_lake(console: Console, source: Path, timezone: str | None) -> No
     console.fact("files", done.files)
     console.fact("bars", done.rows)
     console.fact("cells", len(set(done.cells)))
-    console.table("set aside", [{"reason": r, "bars": n} for r, n in done.set_aside.items()])
+    console.table(
+        "set aside",
+        [
+            {"reason": reason, "bars": bars, "file": file}
+            for file, by_reason in done.set_aside.items()
+            for reason, bars in by_reason.items()
+        ],
+    )
     console.table("files left out", [{"file": f, "why": why} for f, why in done.failed.items()])
     console.finish()
     if done.failed and not done.files:
@@ -184,7 +199,10 @@ def detect_cells(console: Console, selection: Selection, *, summary_only: bool) 
     """
     with open_project(console) as project:
         size = project.settings.partitions.cells_per_run
-        if missing := selection.missing(project):
+        missing = selection.missing(project)
+        if missing and project.cannot_fetch:
+            console.say(f"{len(missing)} cells have no bars, and without a key none are fetched")
+        elif missing:
             console.stage(f"bars of {len(missing)} cells that are not there yet")
             project.launcher.run_cells(jobs.BARS, missing, project.grid, size)
         cells = selection.cells(project)
@@ -329,28 +347,20 @@ def show_status(console: Console) -> None:
 
 
 def _print_runs(console: Console, instance: dg.DagsterInstance) -> None:
-    shown = {
-        "runs under way": [
-            DagsterRunStatus.QUEUED,
-            DagsterRunStatus.STARTING,
-            DagsterRunStatus.STARTED,
-        ],
-        "last failed runs": [DagsterRunStatus.FAILURE],
-    }
-    for title, statuses in shown.items():
-        runs = instance.get_runs(RunsFilter(statuses=statuses), limit=RUNS_SHOWN)
-        console.table(
-            title,
-            [
-                {
-                    "run": run.run_id[:8],
-                    "job": run.job_name,
-                    "partition": run.tags.get("dagster/partition", "-"),
-                    "status": run.status.value,
-                }
-                for run in runs
-            ],
-        )
+    under_way = instance.get_runs(RunsFilter(statuses=UNFINISHED), limit=RUNS_SHOWN)
+    failed = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]), limit=RUNS_SHOWN)
+    console.table(
+        "runs under way", [_run_row(run) | {"status": run.status.value} for run in under_way]
+    )
+    console.table(
+        "last failed runs",
+        [_run_row(run) | {"why": why_failed(instance, run.run_id)} for run in failed],
+    )
+
+
+def _run_row(run: dg.DagsterRun) -> dict[str, str]:
+    partition = run.tags.get(PARTITION_TAG) or run.tags.get(RANGE_START) or "-"
+    return {"run": run.run_id[:8], "job": run.job_name, "partition": partition}
 
 
 def write_report(console: Console, profile: str) -> None:

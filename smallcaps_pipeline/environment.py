@@ -12,6 +12,7 @@ Simulated data never meets real data: see `claim`.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 PROVIDER_URL: Final = "https://api.massive.com"
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+MARKER: Final = ".source"  # a file at the lake's root
 EMULATOR_KEY: Final = "emulator"  # the emulator takes any key
 
 
@@ -69,16 +71,29 @@ class MixedDataError(RuntimeError):
         )
 
 
+class World(StrEnum):
+    """What a lake's data are."""
+
+    REAL = "real"
+    SIMULATED = "simulated"
+
+
+def world_of(root: Path) -> World | None:
+    """Return what a lake is marked as; None for one without data."""
+    marker = root / MARKER
+    return World(marker.read_text(encoding="utf-8").strip()) if marker.exists() else None
+
+
 def claim(root: Path, *, simulated: bool) -> None:
     """Mark a lake as one of simulated or of real data, at the first data that come into it.
 
     Raises:
         MixedDataError: It is marked as the other.
     """
-    marker = root / ".source"
-    wanted = "simulated" if simulated else "real"
-    if not marker.exists():
+    wanted = World.SIMULATED if simulated else World.REAL
+    there = world_of(root)
+    if there is None:
         root.mkdir(parents=True, exist_ok=True)
-        marker.write_text(wanted, encoding="utf-8")
-    elif (there := marker.read_text(encoding="utf-8").strip()) != wanted:
+        (root / MARKER).write_text(wanted, encoding="utf-8")
+    elif there != wanted:
         raise MixedDataError(root, there, wanted)

@@ -232,6 +232,18 @@ def read_metadata(file: Path) -> dict[str, Any] | None:
     return found
 
 
+def row_count(file: Path) -> int:
+    """Return the number of rows of a parquet file, from its footer.
+
+    Raises:
+        LakeError: The file is damaged; the message names it.
+    """
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise LakeError(f"{file}: is no sound parquet file: {error}") from error
+
+
 def fingerprint(file: Path) -> str:
     """Return a digest of a file's rows: stored by `Lake.write`, else that of the file's bytes."""
     stored = read_metadata(file) or {}

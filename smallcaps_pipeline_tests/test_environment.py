@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smallcaps_pipeline.defs.resources import EMULATOR, SIMULATED, Provider
+from smallcaps_pipeline.defs.resources import Provider, Source
 from smallcaps_pipeline.environment import CHECKOUT, Environment, MixedDataError, claim
 from smallcaps_pipeline.settings import load_settings
 
@@ -32,7 +32,7 @@ def test_nothing_set_means_folders_of_the_checkout_and_a_simulated_market() -> N
     assert environment.state_root == CHECKOUT / ".dagster"
     assert environment.is_simulated
     assert not environment.is_loopback
-    assert Provider(load_settings(), environment).source_name == SIMULATED
+    assert Provider(load_settings(), environment).source_name == Source.SIMULATED
 
 
 @pytest.mark.parametrize("name", ["MASSIVE_API_KEY", "POLYGON_API_KEY"])
@@ -81,7 +81,7 @@ def test_emulator_is_known_by_its_address(
     assert not environment.is_simulated
     assert environment.is_loopback is loopback
     source = Provider(load_settings(), environment).source_name
-    assert source == (EMULATOR if loopback else "provider")
+    assert source == (Source.EMULATOR if loopback else Source.PROVIDER)
 
 
 def test_key_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

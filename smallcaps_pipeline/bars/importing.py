@@ -17,7 +17,13 @@ from urllib.parse import unquote
 import polars as pl
 
 from smallcaps_pipeline.bars.clean import OPTIONAL, clean_bars
-from smallcaps_pipeline.bars.update import IMPORTED, TABLE, write_bars
+from smallcaps_pipeline.bars.update import (
+    IMPORTED,
+    TABLE,
+    StoredBars,
+    stored_bars,
+    write_bars,
+)
 from smallcaps_pipeline.cells import Cadence, period_from_key, period_key
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.schemas import BARS, UTC_US, SchemaError
@@ -38,6 +44,7 @@ ALIASES: Final = {
     "vw": "vwap",
     "n": "transactions",
 }
+SEVERAL_FILES: Final = "(several files)"
 SUFFIXES: Final = (".parquet", ".csv", ".csv.gz")
 ISO_8601: Final = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?$"
 WITH_ZONE: Final = r"(Z|[+-]\d\d:?\d\d)$"
@@ -52,15 +59,21 @@ class Imported:
         files: Files read.
         rows: Good bars taken in.
         cells: (symbol, period key) of the cells written.
-        set_aside: Bars set aside, by reason.
+        set_aside: Bars set aside, by file and reason; copies across files under `SEVERAL_FILES`.
         failed: Files that could not be used, with the reason.
     """
 
     files: int = 0
     rows: int = 0
     cells: list[tuple[str, str]] = field(default_factory=list)
-    set_aside: dict[str, int] = field(default_factory=dict)
+    set_aside: dict[str, dict[str, int]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+
+    def count_aside(self, where: str, aside: pl.DataFrame) -> None:
+        """Count bars set aside (`schemas.SET_ASIDE`) under a file's name."""
+        for reason, count in aside["reason"].value_counts(sort=True).iter_rows():
+            by_reason = self.set_aside.setdefault(where, {})
+            by_reason[reason] = by_reason.get(reason, 0) + count
 
 
 def import_bars(
@@ -125,7 +138,9 @@ def _read(file: Path, timezone: str | None, done: Imported) -> dict[str, pl.Data
         done.failed[str(file)] = str(error)
         return {}
     done.files += 1
-    return {str(key[0]): part for key, part in frame.partition_by("symbol", as_dict=True).items()}
+    good, aside = clean_bars(frame)
+    done.count_aside(str(file), aside)
+    return {str(key[0]): part for key, part in good.partition_by("symbol", as_dict=True).items()}
 
 
 def read_bar_file(file: Path, *, timezone: str | None) -> pl.DataFrame:
@@ -207,17 +222,26 @@ def _parsed(texts: pl.Series, file: Path) -> pl.Series:
 def _write_symbol(
     lake: Lake, symbol: str, bars: pl.DataFrame, cadence: Cadence, done: Imported
 ) -> None:
-    good, aside = clean_bars(bars)
-    for reason, count in aside["reason"].value_counts().iter_rows():
-        done.set_aside[reason] = done.set_aside.get(reason, 0) + count
+    good, copies = clean_bars(bars)
+    done.count_aside(SEVERAL_FILES, copies)
     done.rows += len(good)
     day = trading_day(pl.col("timestamp"))
     keyed = good.with_columns(_key=period_key(day, cadence))
     for (key,), part in keyed.partition_by("_key", as_dict=True, include_key=False).items():
         file = lake.cell(TABLE, symbol, str(key))
-        if file.exists():
+        before = stored_bars(file)
+        if before is not None:
             part, _ = clean_bars(pl.concat([lake.read(file, BARS), part]))
         last = part.select(day.max()).item()
-        period = period_from_key(str(key), cadence)
-        write_bars(lake, part, symbol, period, complete_to=last, source_name=IMPORTED)
+        # A cell of the provider's stays one: its next days are still to be asked for.
+        if before is None or before.is_users:
+            before = StoredBars(IMPORTED, last)
+        write_bars(
+            lake,
+            part,
+            symbol,
+            period_from_key(str(key), cadence),
+            complete_to=before.complete_to,
+            source_name=before.source,
+        )
         done.cells.append((symbol, str(key)))

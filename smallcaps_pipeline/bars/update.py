@@ -18,7 +18,7 @@ import polars as pl
 
 from smallcaps_pipeline.bars.clean import clean_bars
 from smallcaps_pipeline.cells import Period
-from smallcaps_pipeline.lake import Lake, read_metadata
+from smallcaps_pipeline.lake import Lake, read_metadata, row_count
 from smallcaps_pipeline.schemas import BARS
 
 TABLE: Final = BARS.name
@@ -73,25 +73,48 @@ def update_bars(
         source_name: Written into the file: where its bars came from.
     """
     file = lake.cell(TABLE, symbol, period.key)
-    stored = read_metadata(file)
     last = min(period.last, through)
-    first = period.first
-    if stored is not None:
-        if stored.get("source", IMPORTED) == IMPORTED:  # a file that says nothing is a user's, too
-            rows = stored.get("rows") or lake.read(file, BARS).height
-            return BarUpdate(CellState.CURRENT, rows, 0, {}, file)
-        complete_to = date.fromisoformat(stored["complete_to"])
-        if complete_to >= last:
-            return BarUpdate(CellState.CURRENT, stored["rows"], 0, {}, file)
-        first = complete_to + timedelta(days=1)
+    stored = stored_bars(file)
+    if stored is not None and (stored.is_users or stored.complete_to >= last):
+        return BarUpdate(CellState.CURRENT, row_count(file), 0, {}, file)
+    first = period.first if stored is None else stored.complete_to + timedelta(days=1)
     if first > last:
         return BarUpdate(CellState.NO_INPUT, 0, 0, {}, file)
     fetched = source.bars(symbol=symbol, start=first, end=last + timedelta(days=1))
-    before = lake.read(file, BARS) if stored is not None else BARS.empty()
+    before = BARS.empty() if stored is None else lake.read(file, BARS)
     good, aside = clean_bars(pl.concat([before, fetched]))
     write_bars(lake, good, symbol, period, complete_to=last, source_name=source_name)
     reasons = dict(aside["reason"].value_counts().iter_rows())
     return BarUpdate(CellState.WRITTEN, len(good), len(good) - len(before), reasons, file)
+
+
+@dataclass(frozen=True)
+class StoredBars:
+    """What a cell's file says of itself.
+
+    Attributes:
+        source: Where its bars came from.
+        complete_to: Last trading day that the provider was asked for.
+    """
+
+    source: str
+    complete_to: date
+
+    @property
+    def is_users(self) -> bool:
+        """Whether the cell is the user's own: imported, or a file that says nothing."""
+        return self.source == IMPORTED
+
+
+def stored_bars(file: Path) -> StoredBars | None:
+    """Read what a cell's file says of itself; None where there is no sound file."""
+    stored = read_metadata(file)
+    if stored is None:
+        return None
+    return StoredBars(
+        source=stored.get("source", IMPORTED),
+        complete_to=date.fromisoformat(stored.get("complete_to", date.min.isoformat())),
+    )
 
 
 def write_bars(

@@ -49,7 +49,7 @@ def build_definitions(
         assets=[asset for stage in STAGES for asset in stage.assets(grid, settings)],
         jobs=all_jobs(),
         schedules=schedules(grid, settings),
-        sensors=sensors(settings),
+        sensors=sensors(grid, settings),
         resources={
             "lake": lake,
             "provider": provider,

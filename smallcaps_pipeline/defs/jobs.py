@@ -13,7 +13,6 @@ DAILY_BARS: Final = "daily_bars_job"
 UNIVERSE: Final = "universe_job"
 BARS: Final = "bars_job"
 EVENTS: Final = "events_job"
-UPDATE: Final = "update_job"
 SUMMARY: Final = "event_summary_job"
 MANIFEST: Final = "manifest_job"
 DOWNLOAD: Final = "download_job"
@@ -28,10 +27,6 @@ _STAGES: Final = {
     UNIVERSE: (["universe"], "Rank the universe; fills the symbol partitions."),
     BARS: (["bars_1m"], "Fetch the 1-minute bars that are not there yet."),
     EVENTS: (["intraday_events"], "Detect events where bars or thresholds have changed."),
-    UPDATE: (
-        ["bars_1m", "intraday_events"],
-        "Bring the bars of a range of symbols up to date, then detect their events.",
-    ),
     SUMMARY: (["event_summary"], "Count the events."),
     MANIFEST: (
         ["event_manifest", "window_plan"],

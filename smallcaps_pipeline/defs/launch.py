@@ -14,9 +14,11 @@ from typing import TypeVar
 
 import dagster as dg
 from dagster._core.events import RunFailureReason
+from dagster_shared.error import SerializableErrorInfo
 
 from smallcaps_pipeline.cells import Cadence, Period, period_of
 from smallcaps_pipeline.defs.partitions import SYMBOL, Cell, Grid
+from smallcaps_pipeline.defs.processes import process_tag
 from smallcaps_pipeline.defs.schedules import range_tags
 from smallcaps_pipeline.polygon.errors import KeyRefused
 from smallcaps_pipeline.sessions import shift_trading_day
@@ -70,7 +72,7 @@ class Launcher:
         result = self._definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition,
-            tags=tags,
+            tags={**(tags or {}), **process_tag()},
             run_config=QUIET,
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
@@ -174,13 +176,33 @@ def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
 def _why(job: str, result: dg.ExecuteInProcessResult) -> RunFailedError:
     """Return the first failure of a run in plain words."""
     for event in result.filter_events(lambda event: event.is_step_failure):
-        data = event.step_failure_data
-        if data.user_failure_data and data.user_failure_data.description:
-            return RunFailedError(f"{event.step_key}: {data.user_failure_data.description}")
-        error = data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        reason = error.message.strip() if error else "failed"
+        error = _root_cause(event)
         is_hopeless = error is not None and error.cls_name == KeyRefused.__name__
-        return RunFailedError(f"{event.step_key}: {reason}", is_hopeless=is_hopeless)
+        return RunFailedError(failure_reason(event), is_hopeless=is_hopeless)
     return RunFailedError(f"{job} failed; the run's log in the UI says why")
+
+
+def failure_reason(event: dg.DagsterEvent) -> str:
+    """Return in plain words why a step failed."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return f"{event.step_key}: {data.user_failure_data.description}"
+    error = _root_cause(event)
+    return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+
+
+def why_failed(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Return in plain words why a stored run failed: its first failed step, else its last word."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        if entry.dagster_event is not None:
+            return failure_reason(entry.dagster_event)
+    ends = instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    words = [entry.dagster_event.message for entry in ends if entry.dagster_event is not None]
+    return (words[-1] if words else None) or "the run's log in the UI says why"
+
+
+def _root_cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error

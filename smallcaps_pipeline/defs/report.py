@@ -1,6 +1,7 @@
 """Report: the GO / NO-GO page of a profile."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import dagster as dg
@@ -11,7 +12,7 @@ from smallcaps_pipeline.cells import period_of
 from smallcaps_pipeline.defs.describe import OWNER
 from smallcaps_pipeline.defs.manifest import stored_funnel
 from smallcaps_pipeline.defs.partitions import Grid
-from smallcaps_pipeline.defs.resources import SIMULATED
+from smallcaps_pipeline.defs.resources import Source
 from smallcaps_pipeline.lake import Lake, read_metadata
 from smallcaps_pipeline.report import build_report, decide, evaluate_criteria
 from smallcaps_pipeline.schemas import BARS, EVENTS, MANIFEST, MICRO_FEATURES
@@ -45,12 +46,13 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
         profile = context.partition_key
         events = lake.scan(lake.files(EVENTS.name), EVENTS).collect()
         features = _features(lake, profile)
-        file = lake.report(profile)
+        file, sources = lake.report(profile), _sources(lake)
         page = build_report(
             events,
             profile=profile,
             features=features,
-            simulated=_is_simulated(lake),
+            simulated=Source.SIMULATED in sources,
+            emulated=Source.EMULATOR in sources,
             settings=settings,
             **_manifest(lake, profile, grid, settings),
         )
@@ -114,7 +116,8 @@ def _ticks_of(lake: Lake, events: pl.DataFrame, kind: Kind) -> pl.DataFrame | No
     return pl.concat(parts) if parts else None
 
 
-def _is_simulated(lake: Lake) -> bool:
-    """Say whether any bars come from the simulated market."""
-    files = (file for _, _, file in lake.cells(BARS_TABLE))
-    return any((read_metadata(file) or {}).get("source") == SIMULATED for file in files)
+def _sources(lake: Lake) -> set[str]:
+    """Return where bars, trades and quotes of the lake came from."""
+    bars = (file for _, _, file in lake.cells(BARS_TABLE))
+    files = chain(bars, *(lake.window_files(kind.value) for kind in Kind))
+    return {(read_metadata(file) or {}).get("source", "") for file in files}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from smallcaps_pipeline.emulator import SimulatedMarket, running
@@ -25,11 +26,17 @@ from smallcaps_pipeline.sessions import (
 )
 from smallcaps_pipeline.settings import Settings
 
-SIMULATED: Final = "simulated market"
 SIMULATED_FIRST: Final = date(2025, 1, 2)
 SIMULATED_LAST: Final = date(2025, 12, 31)  # fixed: the simulated past must not change with time
-EMULATOR: Final = "emulator on loopback"
 PUBLICATION_DELAY: Final = timedelta(hours=4)  # a day's data are complete some hours after AH ends
+
+
+class Source(StrEnum):
+    """Where rows came from, as their files say; never a key."""
+
+    SIMULATED = "simulated market"  # the embedded emulator
+    EMULATOR = "emulator on loopback"  # another one: simulated or recorded data
+    PROVIDER = "provider"
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,11 @@ class Provider:
     emulator_url: str | None = None
 
     @property
-    def source_name(self) -> str:
+    def source_name(self) -> Source:
         """What the files say of where their rows came from; never a key."""
         if self.environment.is_simulated:
-            return SIMULATED
-        return EMULATOR if self.environment.is_loopback else "provider"
+            return Source.SIMULATED
+        return Source.EMULATOR if self.environment.is_loopback else Source.PROVIDER
 
     @contextmanager
     def client(self) -> Iterator[PolygonClient]:
@@ -60,7 +67,7 @@ class Provider:
         Raises:
             MixedDataError: Simulated data would meet real data in the lake.
         """
-        if not self.environment.is_loopback:
+        if not self.environment.is_loopback:  # an emulator that was named is meant; files say so
             claim(self.environment.data_root, simulated=self.environment.is_simulated)
         if self.environment.is_simulated and self.emulator_url is None:
             with (

@@ -54,12 +54,12 @@ def schedules(grid: Grid, settings: Settings) -> Sequence[dg.ScheduleDefinition]
 
     @dg.schedule(
         name="daily_update",
-        job=jobs.job(jobs.UPDATE),
+        job=jobs.job(jobs.BARS),
         cron_schedule=AFTER_PUBLICATION,
         execution_timezone=NEW_YORK,
         description=(
             "At noon in New York, the day after a trading day: fetch its 1-minute bars of every "
-            "symbol and detect its events."
+            "symbol. The sensor new_bars then detects its events."
         ),
     )
     def daily_update(

@@ -1,4 +1,4 @@
-"""Sensors: new events lead to a new manifest and plan, a plan to downloads, downloads to a report.
+"""Sensors: bars lead to events, events to a manifest and plan, a plan to downloads, then a report.
 
 Each decides with a plain function over what is there; the decorated function only gathers it. A
 sensor waits while runs of the stage before are unfinished, so a backfill of 2,000 shards leads to
@@ -12,15 +12,21 @@ from typing import Final
 
 import dagster as dg
 
+from smallcaps_pipeline.cells import period_from_key
 from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.batch_runs import batches_under_way, is_busy, tries_of_batches
+from smallcaps_pipeline.defs.launch import pack
+from smallcaps_pipeline.defs.partitions import SYMBOL, Cell, Grid
+from smallcaps_pipeline.defs.processes import fail_dead_runs
+from smallcaps_pipeline.defs.schedules import range_tags
 from smallcaps_pipeline.lake import Lake
-from smallcaps_pipeline.schemas import EVENTS, MICRO_FEATURES
+from smallcaps_pipeline.schemas import BARS, EVENTS, MICRO_FEATURES
 from smallcaps_pipeline.settings import Settings
 from smallcaps_pipeline.windows import batch_names
 
 EVERY_S: Final = 30
 DOWNLOADS_AT_ONCE: Final = 4  # runs asked for in one tick; the queue and the pool do the rest
+DETECTIONS_AT_ONCE: Final = 40
 TRIES: Final = 3  # of one batch; after them a person looks at what fails
 
 
@@ -53,10 +59,68 @@ def next_batches(
     return sorted(waiting, key=lambda batch: tries.get(batch, 0))[: max(room, 0)]
 
 
-def sensors(settings: Settings) -> Sequence[dg.SensorDefinition]:
+def undetected_cells(lake: Lake, grid: Grid) -> list[Cell]:
+    """List the cells whose bars are younger than their events, or have none."""
+    shards = {(symbol, key): file for symbol, key, file in lake.cells(EVENTS.name)}
+    cells = []
+    for symbol, key, bars in lake.cells(BARS.name):
+        shard = shards.get((symbol, key))
+        if shard is None or shard.stat().st_mtime_ns < bars.stat().st_mtime_ns:
+            cells.append(Cell(symbol, period_from_key(key, grid.cadence)))
+    return cells
+
+
+def _is_busy(context: dg.SensorEvaluationContext, assets: Collection[str]) -> bool:
+    """Say whether a live run makes one of some assets; dead ones are ended first."""
+    fail_dead_runs(context.instance)
+    return is_busy(context.instance, assets)
+
+
+def sensors(grid: Grid, settings: Settings) -> Sequence[dg.SensorDefinition]:
     """Return all sensors; each is off until it is switched on."""
     profile = settings.manifest.active_profile
-    return [_new_events(profile), _new_batches(profile), _new_figures(profile)]
+    return [
+        _new_bars(grid, settings),
+        _new_events(profile),
+        _new_batches(profile),
+        _new_figures(profile),
+    ]
+
+
+def _new_bars(grid: Grid, settings: Settings) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="new_bars",
+        job=jobs.job(jobs.EVENTS),
+        minimum_interval_seconds=EVERY_S,
+        description=(
+            "When bars are younger than their events, fetched or imported, and no fetch runs: "
+            "detect their events. A symbol whose bars failed does not keep the others waiting."
+        ),
+    )
+    def new_bars(
+        context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
+    ) -> dg.SensorResult | dg.SkipReason:
+        if _is_busy(context, [BARS.name, EVENTS.name]):
+            return dg.SkipReason("bars or events are being made")
+        cells = undetected_cells(lake, grid)
+        if not cells:
+            return dg.SkipReason("all events are younger than their bars")
+        known = context.instance.get_dynamic_partitions(SYMBOL)
+        unknown = sorted({cell.symbol for cell in cells} - set(known))
+        cubes = pack(cells, [*known, *unknown], grid.cadence, settings.partitions.cells_per_run)
+        state = files_state(lake.cell(BARS.name, c.symbol, c.period.key) for c in cells)
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(
+                    run_key=f"{cube.first.key} {cube.last.key} {state}",
+                    tags=range_tags(cube.first, cube.last),
+                )
+                for cube in cubes[:DETECTIONS_AT_ONCE]
+            ],
+            dynamic_partitions_requests=[grid.symbols.build_add_request(unknown)],
+        )
+
+    return new_bars
 
 
 def _new_events(profile: str) -> dg.SensorDefinition:
@@ -72,7 +136,7 @@ def _new_events(profile: str) -> dg.SensorDefinition:
     def new_events(
         context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
     ) -> dg.SensorResult | dg.SkipReason:
-        if is_busy(context.instance, ["bars_1m", "intraday_events"]):
+        if _is_busy(context, [BARS.name, EVENTS.name]):
             return dg.SkipReason("bars or events are being made")
         state = files_state(lake.files(EVENTS.name))
         if state is None or state == context.cursor:
@@ -103,7 +167,7 @@ def _new_batches(profile: str) -> dg.SensorDefinition:
     def new_batches(
         context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
     ) -> dg.SensorResult | dg.SkipReason:
-        if is_busy(context.instance, ["event_manifest", "window_plan"]):
+        if _is_busy(context, ["event_manifest", "window_plan"]):
             return dg.SkipReason("a plan is being made")
         tries = tries_of_batches(context.instance)
         under_way = batches_under_way(context.instance)
@@ -130,7 +194,7 @@ def _new_figures(profile: str) -> dg.SensorDefinition:
     def new_figures(
         context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
     ) -> dg.SensorResult | dg.SkipReason:
-        if is_busy(context.instance, ["trade_windows", "quote_windows", "micro_features"]):
+        if _is_busy(context, ["trade_windows", "quote_windows", "micro_features"]):
             return dg.SkipReason("windows are being fetched")
         state = files_state(lake.files(MICRO_FEATURES.name))
         if state is None or state == context.cursor:

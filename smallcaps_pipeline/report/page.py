@@ -60,6 +60,7 @@ def build_report(
     quotes: pl.DataFrame | None = None,
     profile: str = "core",
     simulated: bool = False,
+    emulated: bool = False,
     settings: Settings | None = None,
 ) -> str:
     """Build the page.
@@ -75,7 +76,8 @@ def build_report(
         trades: Rows of `schemas.TRADES` with `symbol`, of the best events' windows.
         quotes: Rows of `schemas.QUOTES` with `symbol`, of the same.
         profile: Name of the manifest's profile.
-        simulated: Say on top that the data comes from the simulated market.
+        simulated: Say on top that data come from the simulated market.
+        emulated: Say on top that data come from an emulator, of whatever data.
         settings: None takes `load_settings()`.
 
     Returns:
@@ -90,7 +92,7 @@ def build_report(
     measured = None if features is None else MICRO_FEATURES.conform(features, where="report")
     criteria = evaluate_criteria(rows, measured, labels, chosen)
     body = [
-        _banner(simulated=simulated),
+        _banner(simulated=simulated, emulated=emulated),
         _headline(rows, profile),
         _decision(criteria),
         _tiles(rows, planned, measured),
@@ -118,13 +120,20 @@ def _plot(figure: go.Figure) -> str:
     return f'<div class="figure">{drawn}</div>'
 
 
-def _banner(*, simulated: bool) -> str:
-    if not simulated:
+def _banner(*, simulated: bool, emulated: bool) -> str:
+    if simulated:
+        text = (
+            "Simulated data: this market was made up by the emulator. Nothing on this page says "
+            "anything about real stocks."
+        )
+    elif emulated:
+        text = (
+            "Data from an emulator on this machine, simulated or recorded: not the provider's own "
+            "answers."
+        )
+    else:
         return ""
-    return (
-        '<div class="simulated" role="note">Simulated data: this market was made up by the '
-        "emulator. Nothing on this page says anything about real stocks.</div>"
-    )
+    return f'<div class="simulated" role="note">{text}</div>'
 
 
 def _headline(events: pl.DataFrame, profile: str) -> str:

@@ -37,7 +37,8 @@ class Replanned:
     """A new plan and what it means for the batches.
 
     Attributes:
-        plan: All that is still to be fetched (`schemas.PLAN`), batches that wait included.
+        plan: All that is still to be fetched (`schemas.PLAN`): the rest of the batches that were
+            started, those that wait, and the new ones.
         new: Names of the batches cut for it.
         kept: Names of waiting batches that it still wants.
         withdrawn: Names of waiting batches that nobody wants any more.
@@ -119,6 +120,12 @@ def replan(
     for (name,), rows in cut.partition_by(BATCH_COLUMN, as_dict=True, maintain_order=True).items():
         lake.write(PLAN.conform(rows), lake.batch(BATCHES, str(name)))
     own = [name for name in [*existing, *new] if profile_of(name) == profile]
+    rest = [
+        PLAN.conform(subtract_stored(rows, there))
+        for (name,), rows in started.partition_by(BATCH_COLUMN, as_dict=True).items()
+        if profile_of(str(name)) == profile
+    ]
+    plan = pl.concat([*rest, plan])
     metadata = {"last_batch": max(own, default=None, key=_number)}
     lake.write(plan, lake.profile(PLAN.name, profile), metadata=metadata)
     for name in withdrawn:

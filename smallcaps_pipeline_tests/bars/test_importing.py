@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from smallcaps_pipeline.bars import Reason
+from smallcaps_pipeline.bars import Reason, clean_bars
 from smallcaps_pipeline.bars.importing import Imported, import_bars
-from smallcaps_pipeline.bars.update import IMPORTED
-from smallcaps_pipeline.cells import Cadence
+from smallcaps_pipeline.bars.update import IMPORTED, StoredBars, stored_bars, write_bars
+from smallcaps_pipeline.cells import Cadence, period_of
 from smallcaps_pipeline.lake import Lake, read_metadata
 from smallcaps_pipeline.schemas import BARS
 
@@ -122,7 +122,7 @@ def test_clock_hour_that_comes_twice_is_set_aside_and_the_rest_goes_on(
     save(table(times), source, "AEMD", date(2025, 11, 2))
     done = run(source, lake, "America/New_York")
     assert instants(lake, "AEMD") == ["11-02 13:00"]
-    assert done.set_aside == {Reason.NO_TIMESTAMP: 2}
+    assert list(done.set_aside.values()) == [{Reason.NO_TIMESTAMP: 2}]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,9 @@ def test_bad_bars_and_copies_are_counted_by_reason(source: Path, lake: Lake) -> 
     )
     save(frame, source, "AEMD")
     done = run(source, lake)
-    assert done.set_aside == {Reason.VOLUME_NEGATIVE: 1, Reason.CONFLICT: 1, Reason.DUPLICATE: 1}
+    ((file, reasons),) = done.set_aside.items()
+    assert Path(file).is_relative_to(source)
+    assert reasons == {Reason.VOLUME_NEGATIVE: 1, Reason.CONFLICT: 1, Reason.DUPLICATE: 1}
     assert stored(lake, "AEMD")["volume"].to_list() == [80.0]
 
 
@@ -317,3 +319,18 @@ def test_folder_without_bar_files_fails(source: Path, lake: Lake) -> None:
     (source / "notes.txt").write_text("no bars")
     with pytest.raises(FileNotFoundError, match="no bar files"):
         run(source, lake)
+
+
+def test_import_into_a_cell_of_the_provider_leaves_its_next_days_to_be_asked_for(
+    source: Path, lake: Lake
+) -> None:
+    period = period_of(DAY, "year")
+    file = lake.cell("bars_1m", "AEMD", period.key)
+    at = pl.Series(clocks(DAY, "14:00"), dtype=pl.Datetime("us", "UTC"))
+    theirs, _ = clean_bars(table(at).with_columns(symbol=pl.lit("AEMD")))
+    write_bars(lake, theirs, "AEMD", period, complete_to=DAY, source_name="provider")
+    ours = pl.Series(clocks(DAY, "13:30"), dtype=pl.Datetime("us", "UTC"))
+    save(table(ours), source, "AEMD")
+    run(source, lake)
+    assert stored_bars(file) == StoredBars("provider", DAY)
+    assert instants(lake, "AEMD") == ["10-07 13:30", "10-07 14:00"]

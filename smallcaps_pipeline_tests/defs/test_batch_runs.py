@@ -77,7 +77,7 @@ def test_runs_that_fetch_no_windows_are_no_downloads(
     ("job", "assets", "expected"),
     [
         (jobs.BARS, [], True),
-        (jobs.UPDATE, [], True),
+        (jobs.EVENTS, [], True),
         (jobs.DOWNLOAD, [], False),
         (jobs.REPORT, [], False),
         (BACKFILL, ["bars_1m"], True),

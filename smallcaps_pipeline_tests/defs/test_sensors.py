@@ -10,6 +10,8 @@ import dagster as dg
 import pytest
 
 from smallcaps_pipeline.defs import jobs
+from smallcaps_pipeline.defs.partitions import build_grid
+from smallcaps_pipeline.defs.schedules import RANGE_END, RANGE_START
 from smallcaps_pipeline.defs.sensors import (
     DOWNLOADS_AT_ONCE,
     TRIES,
@@ -18,7 +20,7 @@ from smallcaps_pipeline.defs.sensors import (
     sensors,
 )
 from smallcaps_pipeline.lake import Lake
-from smallcaps_pipeline.schemas import EVENTS, MICRO_FEATURES, PLAN
+from smallcaps_pipeline.schemas import BARS, EVENTS, MICRO_FEATURES, PLAN
 from smallcaps_pipeline.settings import Settings, load_settings
 from smallcaps_pipeline_tests.defs.runs import add_run
 
@@ -33,7 +35,7 @@ def tick(
     cursor: str | None = None,
     settings: Settings = CONFIG,
 ) -> dg.SensorResult | dg.SkipReason:
-    (sensor,) = [one for one in sensors(settings) if one.name == name]
+    (sensor,) = [one for one in sensors(build_grid(settings), settings) if one.name == name]
     context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"lake": lake})
     result = sensor(context)
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
@@ -116,6 +118,68 @@ def test_next_batches(
     assert next_batches(SIX, done, under_way, tries) == expected, why
 
 
+# new_bars -------------------------------------------------------------------------------------
+
+
+def put_bars(lake: Lake, symbol: str, at: int) -> None:
+    """Write a cell of bars as if it were written at a second of the clock."""
+    file = lake.cell(BARS.name, symbol, "2025")
+    lake.write(BARS.empty(), file)
+    os.utime(file, (at, at))
+
+
+def ranges(result: dg.SensorResult | dg.SkipReason) -> list[tuple[str, str]]:
+    assert isinstance(result, dg.SensorResult)
+    return [(r.tags[RANGE_START], r.tags[RANGE_END]) for r in result.run_requests or []]
+
+
+def test_new_bars_ask_for_their_events_in_packed_runs(
+    instance: dg.DagsterInstance, lake: Lake
+) -> None:
+    instance.add_dynamic_partitions("symbol", ["AEMD", "NERV", "GRI", "WOLF"])
+    for symbol in ("AEMD", "NERV", "WOLF"):
+        put_bars(lake, symbol, at=100)
+    found = ranges(tick("new_bars", instance, lake))
+    assert found == [("2025|AEMD", "2025|NERV"), ("2025|WOLF", "2025|WOLF")]
+
+
+def test_cell_whose_events_are_younger_than_its_bars_is_left_alone(
+    instance: dg.DagsterInstance, lake: Lake
+) -> None:
+    instance.add_dynamic_partitions("symbol", ["AEMD"])
+    put_bars(lake, "AEMD", at=100)
+    os.utime(put_shard(lake), (101, 101))
+    assert isinstance(tick("new_bars", instance, lake), dg.SkipReason)
+    put_bars(lake, "AEMD", at=102)
+    assert ranges(tick("new_bars", instance, lake)) == [("2025|AEMD", "2025|AEMD")]
+
+
+def test_bars_of_a_symbol_without_a_partition_get_one(
+    instance: dg.DagsterInstance, lake: Lake
+) -> None:
+    put_bars(lake, "AEMD", at=100)
+    result = tick("new_bars", instance, lake)
+    assert isinstance(result, dg.SensorResult)
+    assert result.dynamic_partitions_requests is not None
+    (request,) = result.dynamic_partitions_requests
+    assert request.partition_keys == ["AEMD"]
+
+
+def test_bars_that_cannot_be_detected_are_asked_for_once(
+    instance: dg.DagsterInstance, lake: Lake
+) -> None:
+    """A damaged file stays younger than its events; the same state has the same run key."""
+    put_bars(lake, "AEMD", at=100)
+    first, second = (tick("new_bars", instance, lake) for _ in range(2))
+    assert run_keys(first) == run_keys(second)
+
+
+def test_new_bars_wait_for_the_fetch_to_end(instance: dg.DagsterInstance, lake: Lake) -> None:
+    put_bars(lake, "AEMD", at=100)
+    add_run(instance, jobs.BARS)
+    assert isinstance(tick("new_bars", instance, lake), dg.SkipReason)
+
+
 # new_events -----------------------------------------------------------------------------------
 
 
@@ -144,7 +208,7 @@ def test_new_events_after_a_lost_cursor_have_the_same_run_key(
     assert run_keys(first) == run_keys(second)
 
 
-@pytest.mark.parametrize("job", [jobs.BARS, jobs.EVENTS, jobs.UPDATE])
+@pytest.mark.parametrize("job", [jobs.BARS, jobs.EVENTS])
 def test_new_events_wait_for_the_backfill_to_end(
     instance: dg.DagsterInstance, lake: Lake, job: str
 ) -> None:
@@ -236,4 +300,5 @@ def test_sensors_follow_the_active_profile(instance: dg.DagsterInstance, lake: L
 
 
 def test_sensors_are_off_until_they_are_switched_on() -> None:
-    assert {one.default_status for one in sensors(CONFIG)} == {dg.DefaultSensorStatus.STOPPED}
+    every = sensors(build_grid(CONFIG), CONFIG)
+    assert {one.default_status for one in every} == {dg.DefaultSensorStatus.STOPPED}

@@ -100,7 +100,7 @@ def detect(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Find the events in the bars that are there; both dates are optional."""
+    """Find events in the bars that are there, or of --symbols --from, which are fetched."""
     from smallcaps_pipeline.commands import Selection, detect_cells  # noqa: PLC0415
 
     selection = Selection.of(symbols, symbols_file, _day(from_), _day(to), sessions)

@@ -8,31 +8,48 @@ condition that uses it counts that as false.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, TypeVar, overload
 
 import polars as pl
 
 TOLERANCE: Final = 1e-9
 
 Operand = pl.Expr | float
+Values = TypeVar("Values", pl.Expr, pl.Series)
 
 
-def at_least(a: pl.Expr, b: Operand) -> pl.Expr:
+@overload
+def at_least(a: float, b: float) -> bool: ...
+@overload
+def at_least(a: Values, b: Operand) -> Values: ...
+def at_least(a: Any, b: Any) -> Any:
     """Return a >= b."""
     return a >= b - _slack(b)
 
 
-def at_most(a: pl.Expr, b: Operand) -> pl.Expr:
+@overload
+def at_most(a: float, b: float) -> bool: ...
+@overload
+def at_most(a: Values, b: Operand) -> Values: ...
+def at_most(a: Any, b: Any) -> Any:
     """Return a <= b."""
     return a <= b + _slack(b)
 
 
-def above(a: pl.Expr, b: Operand) -> pl.Expr:
+@overload
+def above(a: float, b: float) -> bool: ...
+@overload
+def above(a: Values, b: Operand) -> Values: ...
+def above(a: Any, b: Any) -> Any:
     """Return a > b, by more than the tolerance."""
     return a > b + _slack(b)
 
 
-def below(a: pl.Expr, b: Operand) -> pl.Expr:
+@overload
+def below(a: float, b: float) -> bool: ...
+@overload
+def below(a: Values, b: Operand) -> Values: ...
+def below(a: Any, b: Any) -> Any:
     """Return a < b, by more than the tolerance."""
     return a < b - _slack(b)
 
@@ -42,5 +59,5 @@ def between(a: pl.Expr, low: Operand, high: Operand) -> pl.Expr:
     return at_least(a, low) & at_most(a, high)
 
 
-def _slack(b: Operand) -> Operand:
+def _slack(b: Any) -> Any:
     return TOLERANCE * (b.abs() if isinstance(b, pl.Expr) else abs(b))

@@ -12,8 +12,7 @@ import polars as pl
 
 from smallcaps_pipeline.micro.prices import BPS, NS_PER_MINUTE, NS_PER_S
 from smallcaps_pipeline.settings import Micro
-
-RELATIVE_TOLERANCE = 1e-9
+from smallcaps_pipeline.thresholds import at_least
 
 _AT, _SIZE, _SIDE = pl.col("at_ns"), pl.col("size"), pl.col("aggressor")
 _BAR, _BAR_END = pl.col("bar_ns"), pl.col("bar_end_ns")
@@ -48,7 +47,7 @@ def flow_figures(tape: pl.DataFrame, events: pl.DataFrame, micro: Micro) -> pl.D
 
 def _sums(micro: Micro) -> dict[str, pl.Expr]:
     """Return counts and volumes to be summed over an event's trades that count for volume."""
-    block = micro.block_shares * (1 - RELATIVE_TOLERANCE) <= _SIZE
+    block = at_least(_SIZE, micro.block_shares)
     in_bar = (_AT >= _BAR) & _BEFORE
     after = (_AT >= _BAR_END) & (_AT < _BAR_END + NS_PER_MINUTE)
     cost = _SIDE * (2 * pl.col("price_micro") - pl.col("mid_x2")) / pl.col("mid_x2")

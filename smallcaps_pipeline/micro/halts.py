@@ -21,8 +21,7 @@ from smallcaps_pipeline.micro.quotes_in_force import with_mid
 from smallcaps_pipeline.micro.tape import instant
 from smallcaps_pipeline.schemas import HALT
 from smallcaps_pipeline.settings import Micro
-
-RELATIVE_TOLERANCE = 1e-9
+from smallcaps_pipeline.thresholds import at_least
 
 
 def probable_halts(
@@ -49,7 +48,7 @@ def probable_halts(
     silences = _silences(seen, micro)
     found = _with_minutes_before(silences, tape, micro)
     marked = _with_evidence(found, seen, book)
-    moved = pl.col("range_pct") >= micro.halt_range_pct * (1 - RELATIVE_TOLERANCE)
+    moved = at_least(pl.col("range_pct"), micro.halt_range_pct)
     active = pl.col("active_minutes") == micro.halt_minutes_before
     return (
         marked.filter(active & (moved.fill_null(value=False) | pl.col("reopened")))

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 import polars as pl
 
 
-def is_valid() -> pl.Expr:
-    """Say whether the quote of `bid_micro`, `ask_micro` is valid (never null)."""
-    bid, ask = pl.col("bid_micro"), pl.col("ask_micro")
-    return ((bid > 0) & (ask > 0) & (ask >= bid)).fill_null(value=False)
+def is_valid(bid: str = "bid_micro", ask: str = "ask_micro") -> pl.Expr:
+    """Say whether the quote of two price columns is valid; one without a side is not."""
+    two_sided = (pl.col(bid) > 0) & (pl.col(ask) > 0)
+    return (two_sided & (pl.col(ask) >= pl.col(bid))).fill_null(value=False)
 
 
 def with_mid(

@@ -19,6 +19,7 @@ from smallcaps_pipeline.report.status import Finding, Status, judge
 from smallcaps_pipeline.report.summary import counts
 from smallcaps_pipeline.sessions import Session
 from smallcaps_pipeline.settings import Range, Report, Settings, load_settings
+from smallcaps_pipeline.thresholds import at_least
 
 LEADING_TYPES: Final = ("volume_spike", "vwap_break")
 FEWEST_FOR_RANKS: Final = 10  # a rank correlation over fewer says nothing
@@ -167,8 +168,8 @@ def liquid_windows(features: pl.DataFrame | None, report: Report) -> Finding:
     if features is not None:
         dollars = features["label_dollar_volume_per_minute"].drop_nulls()
         n = len(dollars)
-        enough = report.liquid_dollar_volume_per_minute * (1 - 1e-9)
-        figure = float((dollars >= enough).sum()) / n * 100 if n else None
+        enough = at_least(dollars, report.liquid_dollar_volume_per_minute)
+        figure = float(enough.sum()) / n * 100 if n else None
     allowed = Range(low=report.min_liquid_windows_pct, high=None)
     status = judge(figure, allowed, n=n)
     title = f"Windows with {report.liquid_dollar_volume_per_minute:,.0f} USD a minute or more"

@@ -10,9 +10,8 @@ from enum import StrEnum
 
 import polars as pl
 
+from smallcaps_pipeline import thresholds
 from smallcaps_pipeline.settings import Range
-
-RELATIVE_TOLERANCE = 1e-9
 
 
 class Status(StrEnum):
@@ -56,7 +55,7 @@ def judge(
 
     Args:
         figure: The figure; None = unknown.
-        allowed: Both ends included, within 1e-9 relative.
+        allowed: Both ends included.
         n: What the figure rests on.
         enough: Fewer than this is no evidence.
         above: The figure must lie above `allowed.low`, not only reach it.
@@ -64,9 +63,9 @@ def judge(
     if figure is None or n < enough:
         return Status.NOT_YET
     low, high = allowed.low, allowed.high
-    margin = 0.0 if low is None else RELATIVE_TOLERANCE * abs(low)
-    too_low = low is not None and (figure <= low + margin if above else figure < low - margin)
-    too_high = high is not None and figure > high + RELATIVE_TOLERANCE * abs(high)
+    reaches = thresholds.above if above else thresholds.at_least
+    too_low = low is not None and not reaches(figure, low)
+    too_high = high is not None and thresholds.above(figure, high)
     return Status.FAIL if too_low or too_high else Status.PASS
 
 

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from smallcaps_pipeline.micro.conditions import counts_for_volume, exists
+from smallcaps_pipeline.micro.prices import NS_PER_MINUTE
 from smallcaps_pipeline.settings import Extension, Settings, load_settings
-from smallcaps_pipeline.windows.nbbo import NS_PER_S, Nanoseconds, in_tape_order, mids, nanoseconds
+from smallcaps_pipeline.thresholds import at_least
+from smallcaps_pipeline.windows.nbbo import Nanoseconds, in_tape_order, mids, nanoseconds
 from smallcaps_pipeline.windows.window import Window
-
-NS_PER_MINUTE: Final = 60 * NS_PER_S
-STANDING_CORRECTIONS: Final = (0, 1)  # as reported; corrected later, with the corrected values
-NO_VOLUME_CONDITIONS: Final = (15, 16, 38)  # official close, official open, corrected close
-RELATIVE_TOLERANCE: Final = 1e-9  # of every threshold
 
 Floats = npt.NDArray[np.float64]
 
@@ -87,7 +85,7 @@ def _is_hot(values: Floats, edge: int, floor: float, percentile: float) -> bool:
     if np.isnan(values[edge]):
         return False
     usual = float(np.percentile(values[~np.isnan(values)], percentile, method="linear"))
-    return all(values[edge] >= bound - RELATIVE_TOLERANCE * abs(bound) for bound in (usual, floor))
+    return all(at_least(float(values[edge]), bound) for bound in (usual, floor))
 
 
 def _minute_edges(window: Window) -> Nanoseconds:
@@ -106,12 +104,8 @@ def _trades_per_minute(trades: pl.DataFrame, edges: Nanoseconds) -> Floats:
 def _standing(trades: pl.DataFrame) -> list[pl.Expr]:
     """Return the conditions that a print fulfils which happened and carried volume."""
     rules = {
-        "correction": pl.col("correction").fill_null(0).is_in(STANDING_CORRECTIONS),
-        "conditions": pl.col("conditions")
-        .list.set_intersection(pl.lit(NO_VOLUME_CONDITIONS, dtype=pl.List(pl.Int32)))
-        .list.len()
-        .fill_null(0)
-        == 0,
+        "correction": exists(pl.col("correction")),
+        "conditions": counts_for_volume(pl.col("conditions")),
     }
     return [rule for name, rule in rules.items() if name in trades.columns]
 

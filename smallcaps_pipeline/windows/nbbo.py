@@ -21,7 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-NS_PER_S: Final = 1_000_000_000
+from smallcaps_pipeline.micro.prices import NS_PER_S
+from smallcaps_pipeline.micro.quotes_in_force import is_valid
+
 NBBO_COLUMNS: Final = ("bid_price", "bid_size", "ask_price", "ask_size")
 
 Times = pl.Series | Sequence[int] | Sequence[datetime] | npt.NDArray[np.int64]
@@ -89,8 +91,7 @@ def in_tape_order(ticks: pl.DataFrame) -> pl.DataFrame:
 
 def valid_quote() -> pl.Expr:
     """Say whether a quote has two sides that are not crossed; a missing side is invalid."""
-    bid, ask = pl.col("bid_price"), pl.col("ask_price")
-    return ((bid > 0) & (ask > 0) & (ask >= bid)).fill_null(value=False)
+    return is_valid("bid_price", "ask_price")
 
 
 def in_force_positions(valid_times: Nanoseconds, instants: Nanoseconds) -> Rows:

@@ -1,6 +1,6 @@
 """Universe: reference data of the market, daily bars, and the ranking that fills `symbol`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 import dagster as dg
@@ -36,8 +36,22 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
     """Return the assets of the stage."""
     return [
         _ticker_details(settings),
-        _short_interest(settings),
-        _splits(settings),
+        _history(
+            settings,
+            SHORT_INTEREST,
+            fetch=PolygonClient.short_interest,
+            reaches_back=SHORT_INTEREST_HISTORY,
+            time="settlement_date",
+            description="FINRA short interest by settlement date; known some days after it only.",
+        ),
+        _history(
+            settings,
+            SPLITS,
+            fetch=PolygonClient.splits,
+            reaches_back=SPLIT_HISTORY,
+            time="execution_date",
+            description="Splits of the whole market: our own factors for gaps, previous closes.",
+        ),
         _daily_bars(grid, settings),
         _universe(settings),
     ]
@@ -101,58 +115,46 @@ def _detail(client: PolygonClient, listed: pl.DataFrame, as_of: date) -> pl.Data
         return listed
 
 
-def _short_interest(settings: Settings) -> dg.AssetsDefinition:
-    @dg.asset(
-        group_name=GROUP,
-        owners=[OWNER],
-        kinds={"parquet", "polars"},
-        metadata=described(SHORT_INTEREST),
-        pool=PROVIDER_POOL,
-        io_manager_key="frames",
-        description="FINRA short interest by settlement date; known some days after it only.",
-    )
-    def short_interest(
-        context: dg.AssetExecutionContext, provider: dg.ResourceParam[Provider]
-    ) -> pl.DataFrame:
-        return _history(context, provider, settings, SHORT_INTEREST, "settlement_date")
-
-    return short_interest
-
-
-def _splits(settings: Settings) -> dg.AssetsDefinition:
-    @dg.asset(
-        group_name=GROUP,
-        owners=[OWNER],
-        kinds={"parquet", "polars"},
-        metadata=described(SPLITS),
-        pool=PROVIDER_POOL,
-        io_manager_key="frames",
-        description="Splits of the whole market: our own factors for gaps and previous closes.",
-    )
-    def splits(
-        context: dg.AssetExecutionContext, provider: dg.ResourceParam[Provider]
-    ) -> pl.DataFrame:
-        return _history(context, provider, settings, SPLITS, "execution_date")
-
-    return splits
-
-
 def _history(
-    context: dg.AssetExecutionContext,
-    provider: Provider,
     settings: Settings,
     table: Table,
+    *,
+    fetch: Callable[..., pl.DataFrame],
+    reaches_back: timedelta,
     time: str,
-) -> pl.DataFrame:
-    """Fetch a reference table of the whole market up to the universe's date."""
-    end = as_of_date(settings, provider) + timedelta(days=1)
-    with provider.client() as client:
-        if table is SPLITS:
-            frame = client.splits(start=end - SPLIT_HISTORY, end=end)
-        else:
-            frame = client.short_interest(start=end - SHORT_INTEREST_HISTORY, end=end)
-    context.add_output_metadata(figures(frame, time))
-    return table.conform(frame)
+    description: str,
+) -> dg.AssetsDefinition:
+    """Return an asset of dated facts of the whole market, up to the universe's date.
+
+    Args:
+        settings: For the universe's date.
+        table: What it holds; names the asset.
+        fetch: Method of the client; takes `start` and `end`.
+        reaches_back: How long before the universe's date it begins.
+        time: The column that dates a row.
+        description: What the UI says.
+    """
+
+    @dg.asset(
+        name=table.name,
+        group_name=GROUP,
+        owners=[OWNER],
+        kinds={"parquet", "polars"},
+        metadata=described(table),
+        pool=PROVIDER_POOL,
+        io_manager_key="frames",
+        description=description,
+    )
+    def history(
+        context: dg.AssetExecutionContext, provider: dg.ResourceParam[Provider]
+    ) -> pl.DataFrame:
+        end = as_of_date(settings, provider) + timedelta(days=1)
+        with provider.client() as client:
+            frame = fetch(client, start=end - reaches_back, end=end)
+        context.add_output_metadata(figures(frame, time))
+        return table.conform(frame)
+
+    return history
 
 
 def _daily_bars(grid: Grid, settings: Settings) -> dg.AssetsDefinition:

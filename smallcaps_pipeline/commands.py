@@ -5,7 +5,7 @@ Keep out: argument parsing (`cli`), looks (`console`), and any computation of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -38,7 +38,7 @@ from smallcaps_pipeline.lake import Lake, read_metadata
 from smallcaps_pipeline.report import event_summary
 from smallcaps_pipeline.schemas import BARS, EVENTS, MANIFEST, MICRO_FEATURES, PLAN
 from smallcaps_pipeline.settings import Settings, load_settings
-from smallcaps_pipeline.windows import Kind, batch_names, missing_rows, stored_windows
+from smallcaps_pipeline.windows import Kind, batch_names, missing_rows, stored, stored_windows
 
 SESSIONS = ("PM", "RTH", "AH")
 RUNS_SHOWN = 10
@@ -254,10 +254,10 @@ def make_manifest(console: Console, profile: str) -> None:
         _check_profile(project, profile)
         project.run(jobs.MANIFEST, partition=profile)
         file = project.lake.profile(MANIFEST.name, profile)
-        stored = read_metadata(file) or {}
+        notes = (read_metadata(file) or {})["notes"]
         rows = project.lake.read(file, MANIFEST)
     console.table("funnel", stored_funnel(file).to_dicts())
-    console.lines("notes", stored["notes"])
+    console.lines("notes", notes)
     best = rows.head(10).select("rank", "event_id", "session", "score", "rank_score", "fill")
     console.table("best", best.to_dicts())
     console.fact("events chosen", len(rows))
@@ -291,8 +291,9 @@ def fetch_windows(console: Console, profile: str, only: str | None) -> None:
         if not batches:
             project.run(jobs.MANIFEST, partition=profile)
             batches = batch_names(project.lake, profile)
+        there = stored(project.lake)
         for batch in batches:
-            if _is_complete(project, batch, only):
+            if _is_complete(project, batch, only, there):
                 continue
             console.stage(batch)
             try:
@@ -301,29 +302,35 @@ def fetch_windows(console: Console, profile: str, only: str | None) -> None:
                 failures.append(f"{batch}: {error}")
                 if error.is_hopeless:
                     break
-    console.table("batches", [_batch_row(project, batch) for batch in batches])
+    console.table("batches", _batch_rows(project.lake, batches))
     console.finish()
     if failures:
         raise RunFailedError("\n".join(failures))
 
 
-def _is_complete(project: Project, batch: str, only: str | None) -> bool:
-    missing = missing_rows(project.lake, batch)
+def _is_complete(project: Project, batch: str, only: str | None, there: pl.DataFrame) -> bool:
+    missing = missing_rows(project.lake, batch, there)
     if only is None:
         return missing.is_empty() and project.lake.batch(MICRO_FEATURES.name, batch).exists()
     kind = Kind.TRADES if only == "trade_windows" else Kind.QUOTES
     return missing.filter(pl.col("kind") == kind.value).is_empty()
 
 
-def _batch_row(project: Project, batch: str) -> dict[str, object]:
-    missing = missing_rows(project.lake, batch)["kind"].value_counts()
-    left = dict(missing.iter_rows())
-    return {
-        "batch": batch,
-        "trade windows missing": left.get("trades", 0),
-        "quote windows missing": left.get("quotes", 0),
-        "figures": project.lake.batch(MICRO_FEATURES.name, batch).exists(),
-    }
+def _batch_rows(lake: Lake, batches: Sequence[str]) -> list[dict[str, object]]:
+    """Return per batch what is still missing of it."""
+    there = stored(lake)
+    rows: list[dict[str, object]] = []
+    for batch in batches:
+        left = dict(missing_rows(lake, batch, there)["kind"].value_counts().iter_rows())
+        rows.append(
+            {
+                "batch": batch,
+                "trade windows missing": left.get(Kind.TRADES.value, 0),
+                "quote windows missing": left.get(Kind.QUOTES.value, 0),
+                "figures": lake.batch(MICRO_FEATURES.name, batch).exists(),
+            }
+        )
+    return rows
 
 
 def show_status(console: Console) -> None:
@@ -341,7 +348,7 @@ def show_status(console: Console) -> None:
                 for kind, found in windows.items()
             ],
         )
-        console.table("batches", [_batch_row(project, batch) for batch in batch_names(lake)])
+        console.table("batches", _batch_rows(lake, batch_names(lake)))
         _print_runs(console, instance)
     console.finish()
 

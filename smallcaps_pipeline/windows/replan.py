@@ -75,9 +75,16 @@ def read_batch(lake: Lake, batch: str) -> pl.DataFrame:
     return lake.read(file, PLAN)
 
 
-def missing_rows(lake: Lake, batch: str) -> pl.DataFrame:
-    """Return what of a batch is not stored yet (`schemas.PLAN`)."""
-    return subtract_stored(read_batch(lake, batch), stored(lake))
+def missing_rows(lake: Lake, batch: str, there: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return what of a batch is not stored yet (`schemas.PLAN`).
+
+    Args:
+        lake: Where windows and batches lie.
+        batch: Its name.
+        there: What `stored` gave, for callers that ask of many batches: it reads the footer of
+            every stored window. None reads it.
+    """
+    return subtract_stored(read_batch(lake, batch), stored(lake) if there is None else there)
 
 
 def held_events(lake: Lake, under_way: Collection[str] = ()) -> list[str]:

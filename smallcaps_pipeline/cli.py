@@ -76,7 +76,7 @@ def import_bars(
     as_json: Json = False,
 ) -> None:
     """Take existing 1-minute bars into the lake; times without a zone need --timezone."""
-    from smallcaps_pipeline.commands import import_into_lake  # noqa: PLC0415
+    from smallcaps_pipeline.commands.bars import import_into_lake  # noqa: PLC0415
 
     import_into_lake(Console(as_json=as_json), source, timezone)
 
@@ -101,7 +101,8 @@ def detect(
     as_json: Json = False,
 ) -> None:
     """Find events in the bars that are there, or of --symbols --from, which are fetched."""
-    from smallcaps_pipeline.commands import Selection, detect_cells  # noqa: PLC0415
+    from smallcaps_pipeline.commands.events import detect_cells  # noqa: PLC0415
+    from smallcaps_pipeline.commands.selection import Selection  # noqa: PLC0415
 
     selection = Selection.of(symbols, symbols_file, _day(from_), _day(to), sessions)
     detect_cells(Console(as_json=as_json), selection, summary_only=summary_only)
@@ -111,7 +112,7 @@ def detect(
 @failing_plainly
 def manifest(profile: ProfileName = "core", as_json: Json = False) -> None:
     """Choose the events worth paying for: the funnel and what could not be met."""
-    from smallcaps_pipeline.commands import make_manifest  # noqa: PLC0415
+    from smallcaps_pipeline.commands.manifest import make_manifest  # noqa: PLC0415
 
     make_manifest(Console(as_json=as_json), profile)
 
@@ -120,7 +121,7 @@ def manifest(profile: ProfileName = "core", as_json: Json = False) -> None:
 @failing_plainly
 def estimate(profile: ProfileName = "core", as_json: Json = False) -> None:
     """Say what the downloads of a profile will cost, before any call."""
-    from smallcaps_pipeline.commands import estimate_cost  # noqa: PLC0415
+    from smallcaps_pipeline.commands.manifest import estimate_cost  # noqa: PLC0415
 
     estimate_cost(Console(as_json=as_json), profile)
 
@@ -134,7 +135,7 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Fetch trades and quotes of the planned windows; started again, it goes on where it was."""
-    from smallcaps_pipeline.commands import fetch_windows  # noqa: PLC0415
+    from smallcaps_pipeline.commands.windows import fetch_windows  # noqa: PLC0415
 
     if trades_only and quotes_only:
         raise typer.BadParameter("choose one of --trades-only and --quotes-only")
@@ -146,7 +147,7 @@ def fetch(
 @failing_plainly
 def status(as_json: Json = False) -> None:
     """Show what is done, under way and failed, and why."""
-    from smallcaps_pipeline.commands import show_status  # noqa: PLC0415
+    from smallcaps_pipeline.commands.status import show_status  # noqa: PLC0415
 
     show_status(Console(as_json=as_json))
 
@@ -155,7 +156,7 @@ def status(as_json: Json = False) -> None:
 @failing_plainly
 def report(profile: ProfileName = "core", as_json: Json = False) -> None:
     """Write the GO / NO-GO page of a profile."""
-    from smallcaps_pipeline.commands import write_report  # noqa: PLC0415
+    from smallcaps_pipeline.commands.report import write_report  # noqa: PLC0415
 
     write_report(Console(as_json=as_json), profile)
 

@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, Protocol
 
 import polars as pl
@@ -210,26 +210,41 @@ def _fetch(
     rows = plan_rows.filter(pl.col("kind") == job.kind.value).to_dicts()
     pool = ThreadPoolExecutor(workers or job.settings.provider.connections)
     outcomes: dict[int, WindowOutcome] = {}
+
+    given_up = Event()
+
+    def run(row: dict[str, Any]) -> WindowOutcome | None:
+        if given_up.is_set():
+            return None
+        try:
+            return job.run(row)
+        except fatal:
+            given_up.set()  # in this thread, before it takes the next row and asks in vain
+            raise
+
     try:
-        futures: dict[Future[WindowOutcome], int] = {
-            pool.submit(job.run, row): number for number, row in enumerate(rows)
+        futures: dict[Future[WindowOutcome | None], int] = {
+            pool.submit(run, row): number for number, row in enumerate(rows)
         }
         for future in as_completed(futures):
             number = futures[future]
-            outcomes[number] = _outcome(future, rows[number], job.kind, fatal)
+            outcome = _outcome(future, rows[number], job.kind, fatal)
+            if outcome is None:
+                continue  # the error that gave up is raised by its own future
+            outcomes[number] = outcome
             if on_window is not None:
-                on_window(outcomes[number])
+                on_window(outcome)
     finally:
         pool.shutdown(cancel_futures=True)
     return FetchResult(tuple(outcomes[number] for number in range(len(rows))))
 
 
 def _outcome(
-    future: Future[WindowOutcome],
+    future: Future[WindowOutcome | None],
     row: dict[str, Any],
     kind: Kind,
     fatal: tuple[type[Exception], ...],
-) -> WindowOutcome:
+) -> WindowOutcome | None:
     """Return how a job ended; an error of one window must not take the others."""
     try:
         return future.result()

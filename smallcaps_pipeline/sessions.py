@@ -19,18 +19,30 @@ wall-clock minutes and elapsed minutes are the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import Final
+from typing import Final, Self
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
+
+from smallcaps_pipeline.compiled import Array, read_only
+from smallcaps_pipeline.session_kernel import (
+    AH_CODE,
+    PM_CODE,
+    RTH_CODE,
+    US_PER_MINUTE,
+    label,
+)
 
 NEW_YORK: Final = "America/New_York"
 NEW_YORK_TZ: Final = ZoneInfo(NEW_YORK)
 FIRST_DATE: Final = date(2003, 1, 1)
 LAST_DATE: Final = date(2035, 12, 31)
+FIRST_DATE_NUMBER: Final = (FIRST_DATE - date(1970, 1, 1)).days
 
 PREMARKET_START_MINUTE: Final = 4 * 60  # minutes after midnight, New York
 RTH_OPEN_MINUTE: Final = 9 * 60 + 30
@@ -196,6 +208,87 @@ def require_aware(schema: pl.Schema, columns: Sequence[str], where: str) -> None
             raise NaiveTimestampError(column, where, dtype)
 
 
+@dataclass(frozen=True)
+class Labels:
+    """Trading day and session of instants, an array each, in their order.
+
+    Attributes:
+        date: Date in New York, as days since the epoch.
+        minute: Minutes after New York midnight, by the clock.
+        close_minute: Minute at which RTH of that day ends; 0 where the exchange is closed.
+        session: Code of the session: `PM_CODE`, `RTH_CODE`, `AH_CODE`, or `NO_SESSION` outside all
+            sessions and on days when the exchange is closed.
+    """
+
+    date: Array
+    minute: Array
+    close_minute: Array
+    session: Array
+
+    def where(self, wanted: Array) -> Self:
+        """Return the labels of some of the instants (an array of truth values)."""
+        return replace(
+            self,
+            date=self.date[wanted],
+            minute=self.minute[wanted],
+            close_minute=self.close_minute[wanted],
+            session=self.session[wanted],
+        )
+
+
+def label_sessions(
+    timestamp: pl.Series,
+    *,
+    premarket_start: time = time(4),
+    hours_after_close: int = HOURS_AFTER_CLOSE,
+) -> Labels:
+    """Find the trading day and session of instants.
+
+    Args:
+        timestamp: Aware Datetime in microseconds, without nulls; seconds are cut off.
+        premarket_start: New York wall-clock time at which PM begins.
+        hours_after_close: Length of AH in hours.
+
+    Raises:
+        CalendarRangeError: An instant lies beyond the calendar.
+    """
+    midnights, closes = _midnights_and_closes()
+    instants = read_only(timestamp.to_physical().to_numpy())
+    day, minute = np.empty(instants.size, np.int32), np.empty(instants.size, np.int32)
+    session = np.empty(instants.size, np.int8)
+    all_known = label(
+        instants,
+        midnights,
+        closes,
+        premarket_start.hour * 60 + premarket_start.minute,
+        RTH_OPEN_MINUTE,
+        hours_after_close * 60,
+        day,
+        minute,
+        session,
+    )
+    if not all_known:
+        for bound in (timestamp.min(), timestamp.max()):
+            check_in_calendar(trading_day_of(bound))  # type: ignore[arg-type]
+    return Labels(day + FIRST_DATE_NUMBER, minute, closes[day], session)
+
+
+@cache
+def _midnights_and_closes() -> tuple[Array, Array]:
+    """Return, for each day of the calendar, its New York midnight and its closing minute.
+
+    Midnights are minutes since the epoch, with the end of the last day; a closing minute of 0 is a
+    day on which the exchange is closed.
+    """
+    days = pl.date_range(FIRST_DATE, LAST_DATE + timedelta(days=1), eager=True).alias("date")
+    midnights = days.cast(pl.Datetime("us")).dt.replace_time_zone(NEW_YORK).dt.epoch("us")
+    closes = days[:-1].to_frame().join(calendar(), on="date", how="left", maintain_order="left")
+    return (
+        midnights.to_numpy() // US_PER_MINUTE,
+        closes["close_minute"].fill_null(0).to_numpy(),
+    )
+
+
 def add_sessions(
     frame: pl.LazyFrame,
     *,
@@ -217,40 +310,31 @@ def add_sessions(
     Raises:
         CalendarRangeError: On collect, for a date beyond the calendar.
     """
-    pm_minute = premarket_start.hour * 60 + premarket_start.minute
-    minute, close = pl.col("minute"), pl.col("close_minute")
-    session = (
-        pl.when(minute < pm_minute)
-        .then(None)
-        .when(minute < pl.min_horizontal(RTH_OPEN_MINUTE, close))
-        .then(pl.lit(Session.PM.value))
-        .when(minute < close)
-        .then(pl.lit(Session.RTH.value))
-        .when(minute < close + hours_after_close * 60)
-        .then(pl.lit(Session.AH.value))
-    )
-    return (
-        frame.with_columns(
-            date=trading_day(pl.col("timestamp")).map_batches(
-                _require_in_calendar, return_dtype=pl.Date
-            ),
-            minute=minute_of_day(pl.col("timestamp")),
-        )
-        .join(
-            calendar().lazy().select("date", "close_minute"),
-            on="date",
-            how="left",
-            maintain_order="left",
-            validate="m:1",
-        )
-        .with_columns(session=pl.when(close.is_not_null()).then(session))
+    labels = pl.Struct(
+        {"date": pl.Date, "minute": pl.Int32, "close_minute": pl.Int32, "session": pl.String}
     )
 
+    def labelled(timestamp: pl.Series) -> pl.Series:
+        found = label_sessions(
+            timestamp.cast(pl.Datetime("us", "UTC")),
+            premarket_start=premarket_start,
+            hours_after_close=hours_after_close,
+        )
+        return pl.DataFrame(
+            {
+                "date": pl.Series(found.date).cast(pl.Date),
+                "minute": found.minute,
+                "close_minute": pl.Series(found.close_minute).replace(0, None),
+                "session": session_names(found.session),
+            }
+        ).to_struct()
 
-def _require_in_calendar(days: pl.Series) -> pl.Series:
-    """Pass trading days through; raise for the first one beyond the calendar."""
-    first, last = days.min(), days.max()
-    if isinstance(first, date) and isinstance(last, date):
-        check_in_calendar(first)
-        check_in_calendar(last)
-    return days
+    every = pl.col("timestamp").map_batches(labelled, return_dtype=labels).alias("_labels")
+    return frame.with_columns(every).unnest("_labels")
+
+
+def session_names(codes: Array) -> pl.Series:
+    """Return the names of sessions (String) from their codes; null for `NO_SESSION`."""
+    names = {PM_CODE: Session.PM, RTH_CODE: Session.RTH, AH_CODE: Session.AH}
+    texts = {code: name.value for code, name in names.items()}
+    return pl.Series(codes).replace_strict(texts, default=None, return_dtype=pl.String)

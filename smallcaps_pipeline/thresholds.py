@@ -3,7 +3,8 @@
 `a >= b` means a >= b - 1e-9 |b|, `a <= b` likewise, and `>` and `<` mean by more than that. So a
 close of exactly 3 % above another passes a threshold of 3 % whatever the last bit of the division
 says, and two implementations that round differently agree. A comparison with null is null; the
-condition that uses it counts that as false.
+condition that uses it counts that as false. The functions take expressions, series and numbers;
+compiled loops (`compiled`) take them as they stand here, with NaN for undefined.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def at_least(a: float, b: float) -> bool: ...
 def at_least(a: Values, b: Operand) -> Values: ...
 def at_least(a: Any, b: Any) -> Any:
     """Return a >= b."""
-    return a >= b - _slack(b)
+    return a >= b - TOLERANCE * abs(b)
 
 
 @overload
@@ -33,7 +34,7 @@ def at_most(a: float, b: float) -> bool: ...
 def at_most(a: Values, b: Operand) -> Values: ...
 def at_most(a: Any, b: Any) -> Any:
     """Return a <= b."""
-    return a <= b + _slack(b)
+    return a <= b + TOLERANCE * abs(b)
 
 
 @overload
@@ -42,7 +43,7 @@ def above(a: float, b: float) -> bool: ...
 def above(a: Values, b: Operand) -> Values: ...
 def above(a: Any, b: Any) -> Any:
     """Return a > b, by more than the tolerance."""
-    return a > b + _slack(b)
+    return a > b + TOLERANCE * abs(b)
 
 
 @overload
@@ -51,13 +52,9 @@ def below(a: float, b: float) -> bool: ...
 def below(a: Values, b: Operand) -> Values: ...
 def below(a: Any, b: Any) -> Any:
     """Return a < b, by more than the tolerance."""
-    return a < b - _slack(b)
+    return a < b - TOLERANCE * abs(b)
 
 
 def between(a: pl.Expr, low: Operand, high: Operand) -> pl.Expr:
     """Return low <= a <= high."""
     return at_least(a, low) & at_most(a, high)
-
-
-def _slack(b: Any) -> Any:
-    return TOLERANCE * (b.abs() if isinstance(b, pl.Expr) else abs(b))

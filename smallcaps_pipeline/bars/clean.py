@@ -1,38 +1,28 @@
 """Cleaning of 1-minute bars: every bar that is not used has a reason.
 
-Belongs here: what makes a single bar impossible, and which of several copies of a minute stays.
-Keep out: sessions (a sound bar at 02:00 is a good bar that takes no part in detection), files.
+Belongs here: types, reasons, and which of several copies of a minute stays.
+Keep out: what makes a single bar impossible (`soundness`); sessions (a sound bar at 02:00 is a good
+bar that takes no part in detection); files.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-from functools import reduce
-
+import numpy as np
 import polars as pl
 
+from smallcaps_pipeline.bars.soundness import JUDGED, SOUND, Reason, judge
+from smallcaps_pipeline.compiled import read_only
 from smallcaps_pipeline.schemas import BARS, SET_ASIDE, UTC_US, SchemaError
 from smallcaps_pipeline.sessions import require_aware
-from smallcaps_pipeline.thresholds import at_most, between
+from smallcaps_pipeline.thresholds import between
 
 OPTIONAL = ("vwap", "transactions")  # flat files carry no vwap, some vendors no trade counts
 PRICES = ("open", "high", "low", "close")
+NUMBERS = (*PRICES, "volume", "vwap")
+PER_MINUTE = {"ns": 60_000_000_000, "us": 60_000_000, "ms": 60_000}  # of each time unit
+VERDICTS = {SOUND: None, **{place: reason.value for place, reason in enumerate(JUDGED, 1)}}
 # Of several good bars of one minute, the greatest in this order stays: late prints only add.
 PREFERENCE = ("volume", "transactions", "high", "low", "close", "open", "vwap")
-
-
-class Reason(StrEnum):
-    """Why a bar was set aside."""
-
-    NO_SYMBOL = "no symbol"
-    NO_TIMESTAMP = "no timestamp"
-    NOT_A_WHOLE_MINUTE = "timestamp is not a whole minute"
-    NOT_FINITE = "a price or the volume is missing or not finite"
-    PRICE_NOT_POSITIVE = "a price is not above zero"
-    OUT_OF_ORDER = "low <= open, close <= high does not hold"
-    VOLUME_NEGATIVE = "volume is below zero"
-    DUPLICATE = "equal copy of another bar of the minute"
-    CONFLICT = "differs from the bar of the minute that was kept"
 
 
 def clean_bars(bars: pl.DataFrame | pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -53,12 +43,9 @@ def clean_bars(bars: pl.DataFrame | pl.LazyFrame) -> tuple[pl.DataFrame, pl.Data
         NaiveTimestampError: `timestamp` has no time zone.
         SchemaError: A column is missing, or has a type that cannot be cast.
     """
-    frame = _typed(bars.lazy().collect())
-    checked = frame.with_columns(reason=_reason())
-    bad = checked.filter(pl.col("reason").is_not_null())
-    good = checked.filter(pl.col("reason").is_null()).drop("whole_minute", "reason")
-    good = good.sort("symbol", "timestamp")
-    good, copies = _one_per_minute(good)
+    frame, instants = _typed(bars.lazy().collect().rechunk())
+    good, bad, is_rising = _sound(frame, instants)
+    good, copies = _one_per_minute(good, is_rising=is_rising)
     aside = pl.concat([SET_ASIDE.conform(bad), SET_ASIDE.conform(copies)])
     return BARS.conform(good), aside.sort(SET_ASIDE.schema.names(), nulls_last=True)
 
@@ -69,65 +56,74 @@ def trusted_vwap() -> pl.Expr:
     return pl.when(between(vwap, pl.col("low"), pl.col("high"))).then(vwap)
 
 
-def _typed(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the bars in the types of `BARS`, with `whole_minute` judged before any rounding."""
+def _typed(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """Return the bars in the types of `BARS`, and their timestamps as they came, not rounded."""
     absent = [name for name in OPTIONAL if name not in frame.columns]
     frame = frame.with_columns(pl.lit(None).alias(name) for name in absent)
     if missing := [name for name in BARS.columns if name not in frame.columns]:
         raise SchemaError(f"bars: lack the columns {missing}; they have {frame.columns}")
     require_aware(frame.schema, ["timestamp"], "bars")
-    time = pl.col("timestamp")
     try:
-        return frame.select(
+        typed = frame.select(
             pl.col("symbol").cast(pl.String),
-            time.dt.convert_time_zone("UTC").cast(UTC_US),
-            *(
-                # NaN is never stored: it says "not known", as null does.
-                pl.col(name).cast(pl.Float64).fill_nan(None)
-                for name in (*PRICES, "volume", "vwap")
-            ),
+            pl.col("timestamp").dt.convert_time_zone("UTC").cast(UTC_US),
+            *(pl.col(name).cast(pl.Float64) for name in NUMBERS),
             pl.col("transactions").cast(pl.Int64),
-            whole_minute=time == time.dt.truncate("1m"),
-        ).with_columns(vwap=pl.when(pl.col("vwap").is_finite()).then(pl.col("vwap")))
+        )
     except pl.exceptions.PolarsError as error:
         types = {name: str(frame.schema[name]) for name in BARS.columns}
         raise SchemaError(
             f"bars: the column types {types} are not those of bars: {error}"
         ) from None
+    return typed, frame["timestamp"]
 
 
-def _reason() -> pl.Expr:
-    """Return the first reason (String) that makes a bar bad input, else null."""
-    numbers = [pl.col(name) for name in (*PRICES, "volume")]
-    opened, high, low, close = (pl.col(name) for name in PRICES)
-    in_order = (
-        at_most(low, pl.min_horizontal(opened, close))
-        & at_most(pl.max_horizontal(opened, close), high)
-        & at_most(low, high)
+def _sound(frame: pl.DataFrame, instants: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame, bool]:
+    """Return the bars that can be, those that cannot with their reason, and if minutes rise."""
+    verdicts = np.empty(len(frame), np.int8)
+    opened, high, low, close, volume = (
+        read_only(frame[name].to_numpy()) for name in (*PRICES, "volume")
     )
-    finite = pl.all_horizontal(number.is_finite().fill_null(False) for number in numbers)
-    broken = {
-        Reason.NO_SYMBOL: pl.col("symbol").is_null(),
-        Reason.NO_TIMESTAMP: pl.col("timestamp").is_null(),
-        Reason.NOT_A_WHOLE_MINUTE: ~pl.col("whole_minute"),
-        Reason.NOT_FINITE: ~finite,
-        Reason.PRICE_NOT_POSITIVE: pl.min_horizontal(*PRICES) <= 0,
-        Reason.OUT_OF_ORDER: ~in_order,
-        Reason.VOLUME_NEGATIVE: pl.col("volume") < 0,
-    }
-    return pl.coalesce(
-        pl.when(condition).then(pl.lit(reason.value)) for reason, condition in broken.items()
+    all_sound, is_rising = judge(
+        read_only(instants.to_physical().fill_null(0).to_numpy()),
+        PER_MINUTE[instants.dtype.time_unit],  # type: ignore[attr-defined]
+        opened,
+        high,
+        low,
+        close,
+        volume,
+        verdicts,
     )
+    if not np.isfinite(frame["vwap"].to_numpy()).all():
+        vwap = pl.col("vwap")
+        frame = frame.with_columns(vwap=pl.when(vwap.is_finite()).then(vwap))
+    unnamed = frame["symbol"].null_count() + frame["timestamp"].null_count()
+    if all_sound and not unnamed:
+        return frame, frame.clear().with_columns(reason=pl.lit(None, pl.String)), is_rising
+    reason = (
+        pl.when(pl.col("symbol").is_null())
+        .then(pl.lit(Reason.NO_SYMBOL.value))
+        .when(pl.col("timestamp").is_null())
+        .then(pl.lit(Reason.NO_TIMESTAMP.value))
+        .otherwise(pl.Series(verdicts).replace_strict(VERDICTS, return_dtype=pl.String))
+    )
+    # NaN is never stored: it says "not known", as null does.
+    judged = frame.with_columns(pl.col(NUMBERS).fill_nan(None), reason=reason)
+    is_bad = pl.col("reason").is_not_null()
+    return judged.filter(~is_bad).drop("reason"), judged.filter(is_bad), is_rising
 
 
-def _one_per_minute(good: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Keep one bar per symbol and minute; return the others with their reason."""
+def _one_per_minute(bars: pl.DataFrame, *, is_rising: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Sort bars, keep one per symbol and minute, and return the others with their reason."""
     key = ("symbol", "timestamp")
-    same_as_before = reduce(
-        lambda both, name: both & (pl.col(name) == pl.col(name).shift(1)), key, pl.lit(True)
-    )
+    none = bars.clear().with_columns(reason=pl.lit(None, pl.String))
+    symbol, time = (pl.col(name) for name in key)
+    if is_rising and bars.select((symbol == symbol.first()).all()).item():
+        return bars, none  # as in the lake: one symbol, each minute once, in order
+    good = bars.sort(key)
+    same_as_before = (symbol == symbol.shift(1)) & (time == time.shift(1))
     if not good.select(same_as_before.any()).item():
-        return good, good.head(0).with_columns(reason=pl.lit(None, pl.String))
+        return good, none
     # A vwap that is not trusted decides nothing; among copies alike in all else, order by it last.
     preference: list[pl.Expr | str] = [*PREFERENCE[:-1], trusted_vwap(), PREFERENCE[-1]]
     ranked = good.sort(

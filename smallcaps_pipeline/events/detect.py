@@ -1,6 +1,6 @@
 """Detection: bars in, events out (SPEC §2 to §4), in the order in which the stages are written.
 
-clean -> sessions -> features -> rules and edges -> filters -> score -> duplicates -> groups
+clean -> sessions -> scan (features, rules, edges) -> score -> filters -> duplicates -> groups
 """
 
 from __future__ import annotations
@@ -8,30 +8,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final
 
+import numpy as np
 import polars as pl
 
-from smallcaps_pipeline.bars import clean_bars, trusted_vwap
-from smallcaps_pipeline.events.detectors import Detector, Rule, TapeSpeed
-from smallcaps_pipeline.events.direction import IS_UP, Direction
+from smallcaps_pipeline.bars import clean_bars
+from smallcaps_pipeline.events.detectors import RULES, TapeSpeed
+from smallcaps_pipeline.events.direction import IS_UP
 from smallcaps_pipeline.events.duplicates import drop_duplicates, group_id
-from smallcaps_pipeline.events.features import (
-    BASE_RATIO,
-    DROP_FROM_HIGH,
-    GREEN,
-    RED,
-    VWAP_RTH,
-    add_base,
-    add_features,
-)
 from smallcaps_pipeline.events.filters import event_filters, join_reference, unknown_facts
-from smallcaps_pipeline.events.score import CHANGE_5M, score, volume_confirm
+from smallcaps_pipeline.events.scan import Figures, scan
+from smallcaps_pipeline.events.score import score
 from smallcaps_pipeline.schemas import EVENTS
-from smallcaps_pipeline.sessions import Session, add_sessions
+from smallcaps_pipeline.session_kernel import NO_SESSION
+from smallcaps_pipeline.sessions import Labels, Session, label_sessions, session_names
 from smallcaps_pipeline.settings import Events, Settings, load_settings
+from smallcaps_pipeline.thresholds import above, below
 
 log = logging.getLogger(__name__)
+
+FIGURES: Final = Figures._fields[2:]  # after row and rules: the columns that events take over
 
 
 @dataclass(frozen=True)
@@ -103,132 +100,73 @@ def detect(
     """Find events as `detect_events`, and count what took no part."""
     settings = settings or load_settings()
     good, set_aside = clean_bars(bars)
-    in_session = _in_session(good, settings)
-    counts = in_session["transactions"]
-    found = _add_day_total(raw_events(in_session, settings), in_session)
+    inside, labels = in_session(good, settings.events)
+    counts = inside["transactions"]
+    found, vwap_outside = raw_events(inside, labels, settings.events)
     kept, dropped, unknown = _filter(join_reference(found, reference), settings)
     stays = drop_duplicates(kept, settings.events.duplicates)
     dropped["duplicate"] = len(kept) - len(stays)
     return Detection(
         events=_finish(stays, settings),
         set_aside=set_aside,
-        outside_sessions=len(good) - len(in_session),
-        bars=len(in_session),
-        vwap_outside=in_session.select(_vwap_outside().sum()).item(),
+        outside_sessions=len(good) - len(inside),
+        bars=len(inside),
+        vwap_outside=vwap_outside,
         dropped=dropped,
         unknown=unknown,
         without_transactions=len(counts) > 0 and counts.null_count() == len(counts),
     )
 
 
-def _in_session(good: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    labelled = add_sessions(
-        good.lazy(),
-        premarket_start=settings.events.premarket_start,
-        hours_after_close=settings.events.hours_after_close,
+def in_session(good: pl.DataFrame, settings: Events) -> tuple[pl.DataFrame, Labels]:
+    """Return the bars within sessions and their labels."""
+    labels = label_sessions(
+        good["timestamp"],
+        premarket_start=settings.premarket_start,
+        hours_after_close=settings.hours_after_close,
     )
-    return labelled.filter(pl.col("session").is_not_null()).collect()
+    inside = labels.session != NO_SESSION
+    if inside.all():
+        return good, labels
+    return good.filter(pl.Series(inside)), labels.where(inside)
 
 
-def _vwap_outside() -> pl.Expr:
-    return pl.col("vwap").is_not_null() & trusted_vwap().is_null()
-
-
-def raw_events(bars: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+def raw_events(bars: pl.DataFrame, labels: Labels, settings: Events) -> tuple[pl.DataFrame, int]:
     """Find the events of all detectors, before filters, duplicates and groups.
 
     Args:
-        bars: Good bars within sessions, sorted by symbol and timestamp, with the columns of
-            `sessions.add_sessions`.
-        settings: Thresholds.
+        bars: Good bars within sessions (`schemas.BARS`), sorted by symbol and timestamp.
+        labels: Their day and session.
+        settings: The section `events`.
 
     Returns:
-        One row per event: the bar's columns and features, `event_type`, `direction` and `score`,
-        sorted by symbol, timestamp, event_type and direction. All of it is known at the bar's end.
+        One row per event: the bar's columns, `date` (Date), `session`, the figures of
+        `scan.Figures`, `event_type`, `direction` and `score`, sorted by symbol, timestamp,
+        event_type and direction. All but `label_dollar_volume_day` is known at the bar's end.
+        And how many bars have a vwap that is not within the bar.
     """
-    events = settings.events
-    rules = _rules(events)
-    raised = {
-        key: key.detector.raised(key.direction, all_hold(rule)) for key, rule in rules.items()
-    }
-    frame = add_features(bars, [*raised.values(), CHANGE_5M], events)
-    frame = frame.with_columns(volume_confirm(events.score))
-    # The base costs more than all else: it is computed where an event asks for it, and no more.
-    of_base = [key for key, rule in rules.items() if any(map(_needs_base, rule))]
-    flags = _flags(frame, {key: raised[key] for key in raised if key not in of_base})
-    breaks_out = _flags(
-        frame,
-        {key: all_hold([line for line in rules[key] if not _needs_base(line)]) for key in of_base},
-    )
-    asked = _any_row(flags, len(frame)) | _any_row(breaks_out, len(frame))
-    frame = add_base(frame, asked, events)
-    flags = pl.concat([flags, _flags(frame, {k: raised[k] for k in of_base})], how="horizontal")
-    found = [_take(frame, flags[key.name], key) for key in rules]
-    none = frame.clear().with_columns(event_type=pl.lit(""), direction=pl.lit(""))
-    return (
-        pl.concat([none, *found])  # every detector may be switched off
-        .with_columns(score=score(events.score))
+    figures, vwap_outside = scan(bars, labels, settings)
+    bits = figures.rules[:, None] >> np.arange(len(RULES))
+    which, rule = np.nonzero(bits & 1)  # one entry per event: which bar, which rule
+    row = figures.row[which]
+    types, directions = (pl.Series(names, dtype=pl.String) for names in zip(*RULES, strict=True))
+    events = (
+        bars[row]
+        .with_columns(
+            pl.Series("date", labels.date[row]).cast(pl.Date),
+            session_names(labels.session[row]).alias("session"),
+            *(pl.Series(name, values[which]) for name, values in figures._asdict().items()),
+            event_type=types.gather(rule),
+            direction=directions.gather(rule),
+        )
+        .drop("row", "rules")
+        .with_columns(
+            pl.col(FIGURES).fill_nan(None), dollar_volume=pl.col("close") * pl.col("volume")
+        )
+        .with_columns(score=score(settings.score))
         .sort(EVENTS.key)
     )
-
-
-class RuleKey(NamedTuple):
-    """Which rule: a detector and a direction."""
-
-    detector: Detector
-    direction: Direction
-
-    @property
-    def name(self) -> str:
-        return f"{self.detector.event_type} {self.direction}"
-
-
-def _rules(settings: Events) -> dict[RuleKey, Rule]:
-    return {
-        RuleKey(detector, direction): rule
-        for detector in settings.detectors.values()
-        for direction, rule in detector.rules().items()
-    }
-
-
-def all_hold(rule: Rule) -> pl.Expr:
-    """Return where all lines of a rule hold; a line that is null does not."""
-    return pl.all_horizontal(line.fill_null(False) for line in rule)
-
-
-def _needs_base(line: pl.Expr) -> bool:
-    return BASE_RATIO.meta.output_name() in line.meta.root_names()
-
-
-def _flags(frame: pl.DataFrame, raised: Mapping[RuleKey, pl.Expr]) -> pl.DataFrame:
-    return frame.select(flag.alias(key.name) for key, flag in raised.items())
-
-
-def _any_row(flags: pl.DataFrame, rows: int) -> pl.Series:
-    """Return the rows on which any flag holds; none where there is no flag."""
-    if not flags.columns:
-        return pl.repeat(False, rows, eager=True)
-    return flags.select(pl.any_horizontal(pl.all())).to_series()
-
-
-def _take(frame: pl.DataFrame, flag: pl.Series, key: RuleKey) -> pl.DataFrame:
-    return frame.filter(flag).with_columns(
-        event_type=pl.lit(key.detector.event_type), direction=pl.lit(key.direction.value)
-    )
-
-
-def _add_day_total(found: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
-    """Add the dollar volume of the symbol's whole trading day: it looks past the event.
-
-    Added up bar after bar as `dollar_volume_so_far` is, so that the two agree to the last bit.
-    """
-    totals = (
-        bars.lazy()
-        .group_by("symbol", "date")
-        .agg(label_dollar_volume_day=(pl.col("close") * pl.col("volume")).cum_sum().last())
-        .collect()
-    )
-    return found.join(totals, on=["symbol", "date"], how="left", validate="m:1")
+    return events, vwap_outside
 
 
 def _filter(
@@ -247,7 +185,13 @@ def _filter(
 def _finish(stays: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """Return event rows in the schema and order of `EVENTS`."""
     time = pl.col("timestamp")
-    colour = pl.when(GREEN).then(pl.lit("green")).when(RED).then(pl.lit("red"))
+    opened, closed = pl.col("open"), pl.col("close")
+    colour = (
+        pl.when(above(closed, opened))
+        .then(pl.lit("green"))
+        .when(below(closed, opened))
+        .then(pl.lit("red"))
+    )
     rows = (
         stays.sort(EVENTS.key)
         .with_columns(event_group_id=group_id(settings.events.group_minutes))
@@ -264,10 +208,8 @@ def _finish(stays: pl.DataFrame, settings: Settings) -> pl.DataFrame:
             is_premarket=pl.col("session") == Session.PM.value,
             is_afterhours=pl.col("session") == Session.AH.value,
             price_at_event=pl.col("close"),
-            vwap_at_event=VWAP_RTH,
-            change_5m=CHANGE_5M,
-            drop_from_high=DROP_FROM_HIGH,
-            flatness_score=(1 - BASE_RATIO).clip(0.0, 1.0),
+            vwap_at_event=pl.col("vwap_rth"),
+            flatness_score=(1 - pl.col("base_ratio")).clip(0.0, 1.0),
             close_vs_open=colour.otherwise(pl.lit("flat")),
             window_seconds_before=None,
             window_seconds_after=None,

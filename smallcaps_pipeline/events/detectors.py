@@ -1,101 +1,65 @@
-"""The detectors: each one's thresholds and its rule, in one place (SPEC §3).
+"""The detectors: each one's thresholds and its rules, in one place (SPEC §3).
 
-A detector is a frozen model of its section of config.yaml (`events.detectors.<event_type>`) with
-one rule per direction: a list of lines that must all hold on a bar. A line that compares with an
-undefined (null) feature does not hold. By default the event is the rising edge of the rule: the
-bar on which it holds and did not on the previous bar of the day. A detector with another notion of
-its event overrides `raised`.
+A detector is a frozen model of its section of config.yaml (`events.detectors.<event_type>`) and,
+right below it, a compiled rule per direction: whether its condition holds on bar `i` of the bars
+`b`, under its thresholds `t`. A comparison with an undefined feature is false, so a rule is one
+`and` of SPEC's terms; those that fail most often and cost least stand first. `holding` at the end
+names every rule; `arming` says on which of the bars where one holds it is an event.
 
-To add one: write its class here, put it into `DETECTORS`, and give its thresholds in config.yaml
-(with a `manifest.type_priority`). Windows of any length come from `features` by being named.
+To add a detector: write its class and rules here, put them into `DETECTORS` and, in the same order,
+into `holding`, and give its thresholds in config.yaml (with a `manifest.type_priority`). Windows of
+any length come from `features`.
 
 Keep out: global filters, score, duplicates; how features are computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 
-import polars as pl
-from pydantic import (
-    BaseModel,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveInt,
-    create_model,
-    model_validator,
-)
+import numpy as np
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
+from smallcaps_pipeline.compiled import above, at_least, at_most, below, compiled
 from smallcaps_pipeline.events.direction import Direction
 from smallcaps_pipeline.events.features import (
-    BASE_RATIO,
-    CLOSE,
-    CLOSE_MINUTE,
-    DOLLAR_VOLUME,
-    DROP_FROM_HIGH,
-    GREEN,
-    HIGH,
-    IN_RTH,
-    MINUTE,
-    OPEN,
-    RED,
-    RUN_RED,
-    SPIKE_X,
-    TAPE_X,
-    TRANSACTIONS,
-    VOLUME,
-    VWAP_DISTANCE,
-    VWAP_RTH,
+    Bars,
+    base_ratio,
+    breaks_above,
+    breaks_below,
+    by_session,
     change,
     close_ago,
-    first_since,
-    minutes_since_last,
-    opening_bars,
-    opening_high,
-    opening_low,
-    previous,
-    run_length,
-    run_starts,
+    closed_below_vwap,
+    dollar_volume,
+    drop_from_high,
+    highest,
+    in_rth,
+    is_green,
+    is_red,
+    opening_range,
+    run_above_vwap,
+    run_below_vwap,
+    run_red,
+    tape_x,
+    vwap_distance,
+    was_below_vwap,
+    window_first,
     window_high,
     window_low,
 )
 from smallcaps_pipeline.sessions import RTH_OPEN_MINUTE
 from smallcaps_pipeline.settings import BySession, Section
-from smallcaps_pipeline.thresholds import above, at_least, at_most, below, between
 
-Rule = list[pl.Expr]
 Minutes = Annotated[int, Field(ge=1, le=1440)]
-
-# Equal within the tolerance is neither, and ends both kinds of run.
-CLOSE_ABOVE_VWAP = above(CLOSE, VWAP_RTH)
-CLOSE_BELOW_VWAP = below(CLOSE, VWAP_RTH)
+Thresholds = Any  # a record with the fields of the detector's class
 
 
 class Detector(Section):
-    """One kind of event: thresholds as fields, a rule per direction."""
+    """One kind of event: its thresholds as fields."""
 
     event_type: ClassVar[str]
-
-    def up(self) -> Rule | None:
-        """Return the lines that make an upward event, or None where there is no such event."""
-        return None
-
-    def down(self) -> Rule | None:
-        """Return the lines that make a downward event, or None where there is no such event."""
-        return None
-
-    def rules(self) -> dict[Direction, Rule]:
-        """Return the rules of the directions that this detector knows."""
-        found = {Direction.UP: self.up(), Direction.DOWN: self.down()}
-        return {direction: rule for direction, rule in found.items() if rule is not None}
-
-    def raised(self, direction: Direction, holds: pl.Expr) -> pl.Expr:
-        """Return the bars that are events, given the bars on which the rule holds."""
-        del direction
-        return run_starts(holds)
+    directions: ClassVar[tuple[Direction, ...]] = (Direction.UP, Direction.DOWN)
 
 
 class VolumeSpike(Detector):
@@ -111,35 +75,41 @@ class VolumeSpike(Detector):
     skip_after_open_minutes: NonNegativeInt
     skip_after_close_minutes: NonNegativeInt
 
-    def up(self) -> Rule:
-        return [*self._spike(), GREEN]
 
-    def down(self) -> Rule:
-        return [
-            *self._spike(),
-            self.down_run_red <= RUN_RED,
-            at_least(DROP_FROM_HIGH, self.down_drop_from_high_pct / 100),
-        ]
+@compiled
+def _volume_spike_up(b: Bars, i: int, t: Thresholds) -> bool:
+    return is_spike(b, i, t) and is_green(b, i)
 
-    def _spike(self) -> Rule:
-        return [
-            at_least(SPIKE_X, by_session(self.spike_x)),
-            at_least(VOLUME, by_session(self.volume_shares)),
-            at_least(DOLLAR_VOLUME, by_session(self.dollar_volume)),
-            ~self._auction(),
-        ]
 
-    def _auction(self) -> pl.Expr:
-        """Minutes into which the opening and closing crosses are printed."""
-        opened = MINUTE - RTH_OPEN_MINUTE
-        closed = MINUTE - CLOSE_MINUTE
-        return opened.is_between(0, self.skip_after_open_minutes, closed="left") | (
-            closed.is_between(0, self.skip_after_close_minutes, closed="left")
-        )
+@compiled
+def _volume_spike_down(b: Bars, i: int, t: Thresholds) -> bool:
+    return (
+        is_spike(b, i, t)
+        and run_red(b, i) >= t.down_run_red
+        and at_least(drop_from_high(b, i), t.down_drop_from_high_pct / 100)
+    )
+
+
+@compiled
+def is_spike(b: Bars, i: int, t: Thresholds) -> bool:
+    """Say whether spike_x, volume and dollar volume are all high, outside the auctions."""
+    return (
+        at_least(b.spike_x[i], by_session(b, i, t.spike_x))
+        and at_least(b.volume[i], by_session(b, i, t.volume_shares))
+        and at_least(dollar_volume(b, i), by_session(b, i, t.dollar_volume))
+        and not is_auction(b, i, t)
+    )
+
+
+@compiled
+def is_auction(b: Bars, i: int, t: Thresholds) -> bool:
+    """Say whether the opening or the closing cross may be printed in the minute."""
+    opened, closed = b.minute[i] - RTH_OPEN_MINUTE, b.minute[i] - b.close_minute[i]
+    return 0 <= opened < t.skip_after_open_minutes or 0 <= closed < t.skip_after_close_minutes
 
 
 class VwapBreak(Detector):
-    """Up: VWAP reclaimed after it was lost. Down: rejected at VWAP from below."""
+    """Up, reclaim: soon after VWAP was crossed from below. Down, rejection: after that failed."""
 
     event_type: ClassVar[str] = "vwap_break"
 
@@ -162,33 +132,43 @@ class VwapBreak(Detector):
             )
         return self
 
-    def up(self) -> Rule:
-        was_below = minutes_since_last(
-            CLOSE_BELOW_VWAP
-        ).is_not_null()  # before the run: it is above
-        position = run_length(CLOSE_ABOVE_VWAP)
-        return [
-            position.is_between(self.reclaim_first_bar, self.reclaim_last_bar),
-            at_least(VWAP_DISTANCE, self.reclaim_distance_pct / 100),
-            at_least(SPIKE_X, self.reclaim_spike_x),
-            was_below,
-        ]
 
-    def down(self) -> Rule:
-        failed_reclaim = below(OPEN, VWAP_RTH) & at_least(HIGH, VWAP_RTH) & CLOSE_BELOW_VWAP
-        lines = [
-            run_length(CLOSE_BELOW_VWAP) >= self.rejection_first_bar,
-            at_most(VWAP_DISTANCE, -self.rejection_distance_pct / 100),
-            at_least(SPIKE_X, self.rejection_spike_x),
-        ]
-        if self.require_failed_reclaim:
-            lines.append(minutes_since_last(failed_reclaim) <= self.failed_reclaim_minutes)
-        return lines
+@compiled
+def _vwap_break_up(b: Bars, i: int, t: Thresholds) -> bool:
+    return (
+        at_least(b.spike_x[i], t.reclaim_spike_x)
+        and at_least(vwap_distance(b, i), t.reclaim_distance_pct / 100)
+        and t.reclaim_first_bar
+        <= run_above_vwap(b, i, t.reclaim_last_bar + 1)
+        <= t.reclaim_last_bar
+        and was_below_vwap(b, i)  # one cannot reclaim what was never lost
+    )
 
-    def raised(self, direction: Direction, holds: pl.Expr) -> pl.Expr:
-        if direction == Direction.UP:  # at most one event in a run above
-            return first_since(holds, run_starts(CLOSE_ABOVE_VWAP))
-        return run_starts(holds)
+
+@compiled
+def starts_run_above_vwap(b: Bars, i: int) -> bool:
+    """Say whether a run above VWAP starts: at most one reclaim in a run."""
+    return run_above_vwap(b, i, 2) == 1
+
+
+@compiled
+def _vwap_break_down(b: Bars, i: int, t: Thresholds) -> bool:
+    return (
+        at_least(b.spike_x[i], t.rejection_spike_x)
+        and at_most(vwap_distance(b, i), -t.rejection_distance_pct / 100)
+        and run_below_vwap(b, i, t.rejection_first_bar) == t.rejection_first_bar
+        and (not t.require_failed_reclaim or reclaim_failed(b, i, t.failed_reclaim_minutes))
+    )
+
+
+@compiled
+def reclaim_failed(b: Bars, i: int, minutes: int) -> bool:
+    """Say whether a bar in W(t, minutes) rose to VWAP from below and closed below it."""
+    for row in range(window_first(b, i, minutes), i):
+        vwap = b.vwap_rth[row]
+        if below(b.open[row], vwap) and at_least(b.high[row], vwap) and closed_below_vwap(b, row):
+            return True
+    return False
 
 
 class PriceMomentum(Detector):
@@ -203,24 +183,31 @@ class PriceMomentum(Detector):
     up_spike_x: NonNegativeFloat
     down_acceleration: NonNegativeFloat
 
-    def up(self) -> Rule:
-        return [
-            at_least(change(self.change_minutes), self.up_change_pct / 100),
-            above(CLOSE, window_high(self.extreme_minutes)),
-            at_least(SPIKE_X, self.up_spike_x),
-        ]
 
-    def down(self) -> Rule:
-        recent, before = close_ago(self.change_minutes), close_ago(2 * self.change_minutes)
-        previous_change = (recent / before - 1).fill_null(0.0)
-        return [
-            at_most(change(self.change_minutes), -self.down_change_pct / 100),
-            below(CLOSE, window_low(self.extreme_minutes)),
-            at_most(
-                change(self.change_minutes),
-                self.down_acceleration * pl.min_horizontal(previous_change, 0.0),
-            ),
-        ]
+@compiled
+def _price_momentum_up(b: Bars, i: int, t: Thresholds) -> bool:
+    return (
+        at_least(b.spike_x[i], t.up_spike_x)
+        and at_least(change(b, i, t.change_minutes), t.up_change_pct / 100)
+        and above(b.close[i], window_high(b, i, t.extreme_minutes))
+    )
+
+
+@compiled
+def _price_momentum_down(b: Bars, i: int, t: Thresholds) -> bool:
+    now = change(b, i, t.change_minutes)
+    return (
+        at_most(now, -t.down_change_pct / 100)
+        and below(b.close[i], window_low(b, i, t.extreme_minutes))
+        and at_most(now, t.down_acceleration * min(change_before(b, i, t.change_minutes), 0.0))
+    )
+
+
+@compiled
+def change_before(b: Bars, i: int, minutes: int) -> float:
+    """Return the change over the minutes before the last ones; 0 where undefined."""
+    before = close_ago(b, i, minutes) / close_ago(b, i, 2 * minutes) - 1
+    return 0.0 if np.isnan(before) else before
 
 
 class ConsolidationBreak(Detector):
@@ -233,16 +220,23 @@ class ConsolidationBreak(Detector):
     break_pct: NonNegativeFloat
     spike_x: NonNegativeFloat
 
-    def up(self) -> Rule:
-        top = window_high(self.extreme_minutes) * (1 + self.break_pct / 100)
-        return [*self._base(), at_least(CLOSE, top)]
 
-    def down(self) -> Rule:
-        bottom = window_low(self.extreme_minutes) * (1 - self.break_pct / 100)
-        return [*self._base(), at_most(CLOSE, bottom)]
+@compiled
+def _consolidation_break_up(b: Bars, i: int, t: Thresholds) -> bool:
+    return (
+        at_least(b.spike_x[i], t.spike_x)
+        and breaks_above(b, i, t.extreme_minutes, 1 + t.break_pct / 100)
+        and at_most(base_ratio(b, i), t.max_base_ratio)
+    )
 
-    def _base(self) -> Rule:
-        return [at_most(BASE_RATIO, self.max_base_ratio), at_least(SPIKE_X, self.spike_x)]
+
+@compiled
+def _consolidation_break_down(b: Bars, i: int, t: Thresholds) -> bool:
+    return (
+        at_least(b.spike_x[i], t.spike_x)
+        and breaks_below(b, i, t.extreme_minutes, 1 - t.break_pct / 100)
+        and at_most(base_ratio(b, i), t.max_base_ratio)
+    )
 
 
 class OpeningRangeBreak(Detector):
@@ -255,26 +249,28 @@ class OpeningRangeBreak(Detector):
     break_pct: NonNegativeFloat
     spike_x: NonNegativeFloat
 
-    def up(self) -> Rule:
-        top = opening_high(self.range_minutes) * (1 + self.break_pct / 100)
-        return [*self._after_range(), at_least(CLOSE, top)]
 
-    def down(self) -> Rule:
-        bottom = opening_low(self.range_minutes) * (1 - self.break_pct / 100)
-        return [*self._after_range(), at_most(CLOSE, bottom)]
+@compiled
+def _opening_range_break_up(b: Bars, i: int, t: Thresholds) -> bool:
+    if not (in_rth(b, i) and at_least(b.spike_x[i], t.spike_x)):
+        return False
+    _, high = opening_range(b, i, t.range_minutes, t.min_bars)  # undefined until it is over
+    return at_least(b.close[i], high * (1 + t.break_pct / 100))
 
-    def _after_range(self) -> Rule:
-        return [
-            IN_RTH,
-            RTH_OPEN_MINUTE + self.range_minutes <= MINUTE,
-            opening_bars(self.range_minutes) >= self.min_bars,
-            at_least(SPIKE_X, self.spike_x),
-        ]
 
-    def raised(self, direction: Direction, holds: pl.Expr) -> pl.Expr:
-        del direction
-        low, high = opening_low(self.range_minutes), opening_high(self.range_minutes)
-        return first_since(holds, IN_RTH & between(CLOSE, low, high))
+@compiled
+def _opening_range_break_down(b: Bars, i: int, t: Thresholds) -> bool:
+    if not (in_rth(b, i) and at_least(b.spike_x[i], t.spike_x)):
+        return False
+    low, _ = opening_range(b, i, t.range_minutes, t.min_bars)
+    return at_most(b.close[i], low * (1 - t.break_pct / 100))
+
+
+@compiled
+def closes_inside_range(b: Bars, i: int, t: Thresholds) -> bool:
+    """Say whether the bar closes in the opening range: it arms both directions again."""
+    low, high = opening_range(b, i, t.range_minutes, t.min_bars)
+    return in_rth(b, i) and at_least(b.close[i], low) and at_most(b.close[i], high)
 
 
 class TapeSpeed(Detector):
@@ -285,20 +281,28 @@ class TapeSpeed(Detector):
     min_transactions: NonNegativeInt
     tape_x: NonNegativeFloat
 
-    def up(self) -> Rule:
-        return [*self._fast(), GREEN]
 
-    def down(self) -> Rule:
-        return [*self._fast(), RED]
+@compiled
+def _tape_speed_up(b: Bars, i: int, t: Thresholds) -> bool:
+    return is_green(b, i) and is_fast(b, i, t)
 
-    def _fast(self) -> Rule:
-        return [self.min_transactions <= TRANSACTIONS, at_least(TAPE_X, self.tape_x)]
+
+@compiled
+def _tape_speed_down(b: Bars, i: int, t: Thresholds) -> bool:
+    return is_red(b, i) and is_fast(b, i, t)
+
+
+@compiled
+def is_fast(b: Bars, i: int, t: Thresholds) -> bool:
+    """Say whether the bar has many trades, and many times the usual."""
+    return b.transactions[i] >= t.min_transactions and at_least(tape_x(b, i), t.tape_x)
 
 
 class Flush(Detector):
     """A heavy fall on rising volume, far below the day's high."""
 
     event_type: ClassVar[str] = "flush"
+    directions: ClassVar[tuple[Direction, ...]] = (Direction.DOWN,)
 
     drop_from_high_pct: NonNegativeFloat
     fall_minutes: Minutes
@@ -306,16 +310,27 @@ class Flush(Detector):
     spike_x: NonNegativeFloat
     run_red: PositiveInt
 
-    def down(self) -> Rule:
-        peak = pl.max_horizontal(window_high(self.fall_minutes), HIGH)
-        return [
-            at_least(DROP_FROM_HIGH, self.drop_from_high_pct / 100),
-            at_least((peak - CLOSE) / peak, self.fall_pct / 100),
-            at_least(SPIKE_X, self.spike_x),
-            self.run_red <= RUN_RED,
-            above(VOLUME, previous(VOLUME)),
-        ]
 
+@compiled
+def _flush_down(b: Bars, i: int, t: Thresholds) -> bool:
+    return (
+        at_least(b.spike_x[i], t.spike_x)
+        and at_least(drop_from_high(b, i), t.drop_from_high_pct / 100)
+        and run_red(b, i) >= t.run_red
+        and i > b.day_start[i]
+        and above(b.volume[i], b.volume[i - 1])
+        and at_least(fall(b, i, t.fall_minutes), t.fall_pct / 100)
+    )
+
+
+@compiled
+def fall(b: Bars, i: int, minutes: int) -> float:
+    """Return how far the close lies below the highest high of the window and the bar itself."""
+    peak = highest(b.high, window_first(b, i, minutes), i + 1)
+    return (peak - b.close[i]) / peak
+
+
+# all of them ----------------------------------------------------------------------------------
 
 DETECTORS: tuple[type[Detector], ...] = (
     VolumeSpike,
@@ -328,25 +343,45 @@ DETECTORS: tuple[type[Detector], ...] = (
 )
 EVENT_TYPES: tuple[str, ...] = tuple(detector.event_type for detector in DETECTORS)
 
-
-def by_session(threshold: BySession) -> pl.Expr:
-    """Return the threshold that holds in the bar's session."""
-    return pl.when(IN_RTH).then(threshold.rth).otherwise(threshold.extended)
-
-
-@cache
-def _section() -> type[BaseModel]:
-    fields: dict[str, Any] = {cls.event_type: (cls | None, ...) for cls in DETECTORS}
-    return create_model("Detectors", __base__=Section, **fields)
+# Every rule: its number is its place here, and its bit in `holding`.
+RULES: tuple[tuple[str, Direction], ...] = tuple(
+    (detector.event_type, direction) for detector in DETECTORS for direction in detector.directions
+)
+RECLAIM = 1 << RULES.index(("vwap_break", Direction.UP))
+RANGES = sum(1 << RULES.index(("opening_range_break", way)) for way in Direction)
+REARMED = RECLAIM | RANGES  # the others are events on their rising edge
 
 
-def read_detectors(values: Mapping[str, Any]) -> Mapping[str, Detector]:
-    """Validate the section `events.detectors`; a detector that is null is switched off.
+@compiled
+def holding(b: Bars, i: int, t: Thresholds) -> int:
+    """Return which rules hold on bar `i`, as bits in the order of RULES."""
+    return (
+        _volume_spike_up(b, i, t.volume_spike)
+        | _volume_spike_down(b, i, t.volume_spike) << 1
+        | _vwap_break_up(b, i, t.vwap_break) << 2
+        | _vwap_break_down(b, i, t.vwap_break) << 3
+        | _price_momentum_up(b, i, t.price_momentum) << 4
+        | _price_momentum_down(b, i, t.price_momentum) << 5
+        | _consolidation_break_up(b, i, t.consolidation_break) << 6
+        | _consolidation_break_down(b, i, t.consolidation_break) << 7
+        | _opening_range_break_up(b, i, t.opening_range_break) << 8
+        | _opening_range_break_down(b, i, t.opening_range_break) << 9
+        | _tape_speed_up(b, i, t.tape_speed) << 10
+        | _tape_speed_down(b, i, t.tape_speed) << 11
+        | _flush_down(b, i, t.flush) << 12
+    )
 
-    Raises:
-        pydantic.ValidationError: An unknown detector or threshold, a wrong type.
+
+@compiled
+def arming(b: Bars, i: int, t: Thresholds, holds: int, disarmed: int) -> int:
+    """Return which rules bar `i` arms again, as bits; only disarmed ones are asked.
+
+    A rule that does not hold is armed: so an event is the bar on which it becomes true. Where
+    SPEC has another notion of it, the rule is in REARMED and says below what arms it.
     """
-    section = _section().model_validate(values)
-    return {
-        name: detector for name in EVENT_TYPES if (detector := getattr(section, name)) is not None
-    }
+    arms = ~holds & ~REARMED
+    if disarmed & RECLAIM and starts_run_above_vwap(b, i):
+        arms |= RECLAIM
+    if disarmed & RANGES and closes_inside_range(b, i, t.opening_range_break):
+        arms |= RANGES
+    return arms

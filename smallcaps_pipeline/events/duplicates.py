@@ -6,11 +6,11 @@ a group is a chain of any events of a symbol and day, each soon after the one be
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
-from smallcaps_pipeline.events.kernels import greedy_windows
+from smallcaps_pipeline.compiled import Array, above, compiled, read_only
 from smallcaps_pipeline.settings import Duplicates
-from smallcaps_pipeline.thresholds import above
 
 SERIES = ("symbol", "date", "event_type", "direction")
 
@@ -30,21 +30,55 @@ def drop_duplicates(events: pl.DataFrame, settings: Duplicates) -> pl.DataFrame:
         The rows that stay, sorted by symbol, date, type, direction and time.
     """
     ordered = events.sort(*SERIES, "timestamp")
-    numbers = greedy_windows(
-        ordered.select(pl.struct(SERIES).rle_id()).to_series().to_numpy(),
+    stays = np.zeros(len(ordered), np.bool_)
+    mark_kept(
+        read_only(ordered.select(pl.struct(SERIES).rle_id()).to_series().to_numpy()),
         ordered["timestamp"].dt.epoch("s").to_numpy() // 60,
+        read_only(ordered["score"].to_numpy()),
         settings.window_minutes,
+        settings.keep == "first",
+        settings.near_best_pct / 100,
+        stays,
     )
-    windowed = ordered.with_columns(pl.Series("_window", numbers))
-    if settings.keep == "first":
-        stays = pl.col("_window").is_first_distinct()
-    else:
-        best = pl.col("score").max().over("_window")
-        earliest_best = (pl.col("score") == best) & (
-            (pl.col("score") == best).cum_sum().over("_window") == 1
-        )
-        stays = earliest_best | above(pl.col("score"), settings.near_best_pct / 100 * best)
-    return windowed.filter(stays).drop("_window")
+    return ordered.filter(pl.Series(stays))
+
+
+@compiled
+def mark_kept(
+    series: Array,
+    clock: Array,
+    score: Array,
+    minutes: int,
+    first_only: bool,
+    near_best: float,
+    stays: Array,
+) -> None:
+    """Mark the rows that stay of each window of like events.
+
+    Args:
+        series: A number per series; rows of one series stand together, by time.
+        clock: Minutes; a window holds the rows less than `minutes` after the row that opened it.
+        score: What makes a row better than another.
+        minutes: Length of a window.
+        first_only: Keep the row that opened the window, and nothing else.
+        near_best: Keep what is above this share of the best score.
+        stays: Filled in.
+    """
+    begin = 0
+    while begin < series.size:
+        end, best = begin, begin
+        while (
+            end < series.size
+            and series[end] == series[begin]
+            and clock[end] - clock[begin] < minutes
+        ):
+            if score[end] > score[best]:  # the earliest of equals
+                best = end
+            end += 1
+        for row in range(begin, end):
+            stays[row] = not first_only and above(score[row], near_best * score[best])
+        stays[begin if first_only else best] = True
+        begin = end
 
 
 def group_id(group_minutes: int) -> pl.Expr:

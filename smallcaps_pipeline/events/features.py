@@ -1,308 +1,385 @@
 """Features of a bar (SPEC §2): what is known when its minute is over.
 
-A feature is a named column. Detectors and the score refer to features by the functions below,
-which return expressions; `add_features` computes exactly those that the expressions name. So a
-detector may use a window of any length without this module knowing of it.
+Belongs here: every figure that a rule may ask for; what makes an event is not (`detectors`).
 
-W(t, m) is the set of bars of the same symbol and trading day with t - m min <= timestamp < t.
-Nothing looks past t, nothing looks across trading days. Undefined is null.
+All functions are compiled and take `(b, i, ...)`: the bars of any symbols and days as arrays, and
+the row of the bar in question. Figures that every bar needs are filled in once (`fill`), in one
+pass; all others are computed when a rule asks for them, which few bars make it do. Undefined is
+NaN: any comparison with it is false.
 
-The functions rely on the rows' order: sorted by symbol and timestamp, with the columns `row`,
-`day_start` (row of the day's first bar) and `clock` that `add_features` adds.
-Keep out: thresholds and what makes an event (`detectors`).
+W(t, m) is the set of bars of the same symbol and trading day with t - m min <= timestamp < t, the
+bar itself never among them. Nothing looks past t, nothing looks across trading days. A window is
+added up anew for every bar, so no error of a large bar stays behind when it has left the window.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from typing import Final
+import math
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import polars as pl
 
-from smallcaps_pipeline.bars import trusted_vwap
-from smallcaps_pipeline.events import kernels
-from smallcaps_pipeline.sessions import RTH_OPEN_MINUTE, Session
-from smallcaps_pipeline.settings import Events
-from smallcaps_pipeline.thresholds import above, below
+from smallcaps_pipeline.compiled import Array, above, at_least, at_most, below, compiled
+from smallcaps_pipeline.events.records import Record
+from smallcaps_pipeline.session_kernel import RTH_CODE
+from smallcaps_pipeline.sessions import RTH_OPEN_MINUTE
 
-# Minutes between the clocks of two symbol-days: longer than a day and the longest window.
-CLOCK_STRIDE: Final = 4 * 1440
-
-OPEN, HIGH, LOW, CLOSE = pl.col("open"), pl.col("high"), pl.col("low"), pl.col("close")
-VOLUME, TRANSACTIONS = pl.col("volume"), pl.col("transactions")
-MINUTE, CLOSE_MINUTE = pl.col("minute"), pl.col("close_minute")
-ROW, DAY_START = pl.col("row"), pl.col("day_start")
-
-DOLLAR_VOLUME = pl.col("dollar_volume")
-DOLLAR_VOLUME_SO_FAR = pl.col("dollar_volume_so_far")
-SPIKE_X = pl.col("spike_x")
-TAPE_X = pl.col("tape_x")
-GREEN, RED = above(CLOSE, OPEN), below(CLOSE, OPEN)
-RUN_GREEN, RUN_RED = pl.col("run_green"), pl.col("run_red")
-DAY_HIGH = pl.col("day_high")
-DROP_FROM_HIGH = (DAY_HIGH - CLOSE) / DAY_HIGH
-VWAP_RTH = pl.col("vwap_rth")
-VWAP_DISTANCE = CLOSE / VWAP_RTH - 1
-BASE_RATIO = pl.col("base_ratio")
-IN_RTH = pl.col("session") == Session.RTH.value
+UNDEFINED: Final = math.nan
 
 
-def window_high(minutes: int) -> pl.Expr:
-    """Return the highest high over W(t, minutes); null where the window is empty."""
-    return pl.col(f"window_high_{minutes}m")
+class Bars(NamedTuple):
+    """Clean bars within sessions, sorted by symbol and time: an array per column, a row per bar.
+
+    Attributes:
+        day_start: Row of the first bar of the symbol and trading day.
+        minute: Minutes after New York midnight.
+        close_minute: Minute at which RTH of the day ends.
+        session: Code of PM, RTH or AH (`sessions`).
+        open, high, low, close: USD.
+        volume: Shares.
+        vwap: USD as the provider gives it; NaN where not given.
+        transactions: Trades; NaN where not given.
+        premarket_minute: Minute after New York midnight at which the premarket begins.
+        settings: One record that holds the section `features` of the settings.
+        scratch: Room for the ranges of a base's bars.
+        rth_start: Filled in: row of the day's first bar from 09:30 on; -1 before there is one.
+        spike_x: Filled in: volume / max(baseline, floor); undefined as the premarket begins.
+        day_high: Filled in: highest high of the day up to and including the bar.
+        dollar_volume_so_far: Filled in: sum of close x volume of the day, the bar included.
+        vwap_rth: Filled in: VWAP from 09:30; undefined before and while no share has traded.
+    """
+
+    day_start: Array
+    minute: Array
+    close_minute: Array
+    session: Array
+    open: Array
+    high: Array
+    low: Array
+    close: Array
+    volume: Array
+    vwap: Array
+    transactions: Array
+    premarket_minute: int
+    settings: Record
+    scratch: Array
+    rth_start: Array
+    spike_x: Array
+    day_high: Array
+    dollar_volume_so_far: Array
+    vwap_rth: Array
 
 
-def window_low(minutes: int) -> pl.Expr:
-    """Return the lowest low over W(t, minutes); null where the window is empty."""
-    return pl.col(f"window_low_{minutes}m")
+# on every bar ---------------------------------------------------------------------------------
 
 
-def close_ago(minutes: int) -> pl.Expr:
-    """Return the close of the day's last bar with timestamp <= t - minutes; null if none."""
-    return pl.col(f"close_ago_{minutes}m")
+@compiled
+def fill(b: Bars) -> int:
+    """Fill in the figures of every bar; return how many have a vwap that is not within the bar."""
+    settings = b.settings[0].features
+    first = vwap_outside = 0
+    for i in range(b.minute.size):
+        if b.day_start[i] == i:
+            high, so_far, shares, dollars, rth_start = -np.inf, 0.0, 0.0, 0.0, -1
+            first = i
+        while b.minute[first] < b.minute[i] - settings.baseline_minutes:
+            first += 1
+        b.spike_x[i] = b.volume[i] / _baseline(
+            b.volume, first, i, _minutes_traded(b, i), settings.baseline_floor_shares
+        )
+        high = max(high, b.high[i])
+        so_far += dollar_volume(b, i)
+        if b.minute[i] >= RTH_OPEN_MINUTE:
+            if rth_start < 0:
+                rth_start = i
+            shares += b.volume[i]
+            dollars += _price(b, i) * b.volume[i]
+        b.rth_start[i] = rth_start
+        b.day_high[i] = high
+        b.dollar_volume_so_far[i] = so_far
+        b.vwap_rth[i] = dollars / shares if shares > 0 else UNDEFINED
+        vwap_outside += not np.isnan(b.vwap[i]) and not _is_within(b, i, b.vwap[i])
+    return vwap_outside
 
 
-def change(minutes: int) -> pl.Expr:
+@compiled
+def _baseline(values: Array, first: int, i: int, minutes: int, floor: float) -> float:
+    """Return the mean of rows [first, i) per minute, at least `floor`; undefined for no minute."""
+    if minutes == 0:
+        return UNDEFINED
+    total = 0.0
+    for row in range(first, i):
+        total += values[row]
+    mean = total / minutes
+    return floor if mean < floor else mean  # undefined stays undefined
+
+
+@compiled
+def _minutes_traded(b: Bars, i: int) -> int:
+    """Return the minutes of the baseline that lie after the premarket's start."""
+    return min(b.settings[0].features.baseline_minutes, b.minute[i] - b.premarket_minute)
+
+
+@compiled
+def _price(b: Bars, i: int) -> float:
+    """Return the bar's vwap where it is given and within the bar, else its typical price."""
+    if _is_within(b, i, b.vwap[i]):
+        return b.vwap[i]
+    return (b.high[i] + b.low[i] + b.close[i]) / 3
+
+
+@compiled
+def _is_within(b: Bars, i: int, price: float) -> bool:
+    return at_least(price, b.low[i]) and at_most(price, b.high[i])
+
+
+# of the bar itself ----------------------------------------------------------------------------
+
+
+@compiled
+def dollar_volume(b: Bars, i: int) -> float:
+    """Return close x volume, USD."""
+    return b.close[i] * b.volume[i]
+
+
+@compiled
+def is_green(b: Bars, i: int) -> bool:
+    """Say whether the bar closed above its open."""
+    return above(b.close[i], b.open[i])
+
+
+@compiled
+def is_red(b: Bars, i: int) -> bool:
+    """Say whether the bar closed below its open."""
+    return below(b.close[i], b.open[i])
+
+
+@compiled
+def in_rth(b: Bars, i: int) -> bool:
+    """Say whether the bar lies in regular hours."""
+    return b.session[i] == RTH_CODE
+
+
+@compiled
+def by_session(b: Bars, i: int, threshold: Any) -> float:
+    """Return the threshold that holds in the bar's session."""
+    return threshold.rth if in_rth(b, i) else threshold.extended
+
+
+@compiled
+def drop_from_high(b: Bars, i: int) -> float:
+    """Return how far the close lies below the day's high, as a share of it."""
+    return (b.day_high[i] - b.close[i]) / b.day_high[i]
+
+
+@compiled
+def vwap_distance(b: Bars, i: int) -> float:
+    """Return close / vwap_rth - 1."""
+    return b.close[i] / b.vwap_rth[i] - 1
+
+
+@compiled
+def closed_above_vwap(b: Bars, i: int) -> bool:
+    """Say whether the bar closed above vwap_rth; equal within the tolerance is neither."""
+    return above(b.close[i], b.vwap_rth[i])
+
+
+@compiled
+def closed_below_vwap(b: Bars, i: int) -> bool:
+    """Say whether the bar closed below vwap_rth."""
+    return below(b.close[i], b.vwap_rth[i])
+
+
+# of runs of bars ------------------------------------------------------------------------------
+
+
+@compiled
+def run_green(b: Bars, i: int) -> int:
+    """Return how many consecutive bars of the day, this one the last, are green."""
+    row = i
+    while row >= b.day_start[i] and is_green(b, row):
+        row -= 1
+    return i - row
+
+
+@compiled
+def run_red(b: Bars, i: int) -> int:
+    """Return how many consecutive bars of the day, this one the last, are red."""
+    row = i
+    while row >= b.day_start[i] and is_red(b, row):
+        row -= 1
+    return i - row
+
+
+@compiled
+def run_above_vwap(b: Bars, i: int, most: int) -> int:
+    """Return the bar's position in its run of closes above vwap_rth; counted up to `most`."""
+    row = i
+    while row >= b.day_start[i] and i - row < most and closed_above_vwap(b, row):
+        row -= 1
+    return i - row
+
+
+@compiled
+def run_below_vwap(b: Bars, i: int, most: int) -> int:
+    """Return the bar's position in its run of closes below vwap_rth; counted up to `most`."""
+    row = i
+    while row >= b.day_start[i] and i - row < most and closed_below_vwap(b, row):
+        row -= 1
+    return i - row
+
+
+@compiled
+def was_below_vwap(b: Bars, i: int) -> bool:
+    """Say whether an earlier bar of the day closed below vwap_rth."""
+    row = i - 1
+    while row >= b.day_start[i] and not closed_below_vwap(b, row):
+        row -= 1
+    return row >= b.day_start[i]
+
+
+# of windows of minutes ------------------------------------------------------------------------
+
+
+@compiled
+def window_first(b: Bars, i: int, minutes: int) -> int:
+    """Return the first row of W(t, minutes): the window is [first, i), empty where first == i."""
+    first = i
+    while first > b.day_start[i] and b.minute[first - 1] >= b.minute[i] - minutes:
+        first -= 1
+    return first
+
+
+@compiled
+def window_high(b: Bars, i: int, minutes: int) -> float:
+    """Return the highest high over W(t, minutes); undefined where the window is empty."""
+    first = window_first(b, i, minutes)
+    return highest(b.high, first, i)
+
+
+@compiled
+def window_low(b: Bars, i: int, minutes: int) -> float:
+    """Return the lowest low over W(t, minutes); undefined where the window is empty."""
+    first = window_first(b, i, minutes)
+    return lowest(b.low, first, i)
+
+
+@compiled
+def breaks_above(b: Bars, i: int, minutes: int, times: float) -> bool:
+    """Say whether close >= `times` x the highest high over W(t, minutes), which is not empty.
+
+    Asked bar after bar, the latest first: most bars are answered by the one before them.
+    """
+    row = i - 1
+    while row >= b.day_start[i] and b.minute[row] >= b.minute[i] - minutes:
+        if not at_least(b.close[i], b.high[row] * times):
+            return False
+        row -= 1
+    return row < i - 1
+
+
+@compiled
+def breaks_below(b: Bars, i: int, minutes: int, times: float) -> bool:
+    """Say whether close <= `times` x the lowest low over W(t, minutes), which is not empty."""
+    row = i - 1
+    while row >= b.day_start[i] and b.minute[row] >= b.minute[i] - minutes:
+        if not at_most(b.close[i], b.low[row] * times):
+            return False
+        row -= 1
+    return row < i - 1
+
+
+@compiled
+def highest(values: Array, first: int, end: int) -> float:
+    """Return the greatest value of the rows [first, end); undefined where there is none."""
+    if first >= end:
+        return UNDEFINED
+    found = values[first]
+    for row in range(first + 1, end):
+        found = max(found, values[row])
+    return found
+
+
+@compiled
+def lowest(values: Array, first: int, end: int) -> float:
+    """Return the smallest value of the rows [first, end); undefined where there is none."""
+    if first >= end:
+        return UNDEFINED
+    found = values[first]
+    for row in range(first + 1, end):
+        found = min(found, values[row])
+    return found
+
+
+@compiled
+def close_ago(b: Bars, i: int, minutes: int) -> float:
+    """Return the close of the day's last bar with timestamp <= t - minutes; undefined if none."""
+    row = i
+    while row >= b.day_start[i] and b.minute[row] > b.minute[i] - minutes:
+        row -= 1
+    return b.close[row] if row >= b.day_start[i] else UNDEFINED
+
+
+@compiled
+def change(b: Bars, i: int, minutes: int) -> float:
     """Return close / close as of t - minutes - 1."""
-    return CLOSE / close_ago(minutes) - 1
+    return b.close[i] / close_ago(b, i, minutes) - 1
 
 
-def opening_high(minutes: int) -> pl.Expr:
-    """Return the highest high of the day's bars in the first minutes of RTH, once they are over."""
-    return pl.col(f"opening_high_{minutes}m")
+@compiled
+def tape_x(b: Bars, i: int) -> float:
+    """Return transactions / max(baseline, floor), built like spike_x.
 
-
-def opening_low(minutes: int) -> pl.Expr:
-    """Return the lowest low of the day's bars in the first minutes of RTH, once they are over."""
-    return pl.col(f"opening_low_{minutes}m")
-
-
-def opening_bars(minutes: int) -> pl.Expr:
-    """Return the number of bars in the first minutes of RTH, once they are over."""
-    return pl.col(f"opening_bars_{minutes}m")
-
-
-def previous(value: pl.Expr) -> pl.Expr:
-    """Return a value of the previous bar (row, however old) of the day; null on the first."""
-    return pl.when(ROW > DAY_START).then(value.shift(1))
-
-
-def run_length(flag: pl.Expr) -> pl.Expr:
-    """Return how many consecutive bars of the day, this one the last, have the flag (0 if not)."""
-    broken_at = pl.when(~flag.fill_null(False)).then(ROW).forward_fill()
-    return ROW - pl.max_horizontal(broken_at, DAY_START - 1)
-
-
-def run_starts(flag: pl.Expr) -> pl.Expr:
-    """Return whether a bar is the first of a run of consecutive bars of the day with the flag."""
-    return flag & ~previous(flag).fill_null(False)
-
-
-def first_since(condition: pl.Expr, reset: pl.Expr) -> pl.Expr:
-    """Return the first bars on which a condition holds since the last reset or the day's start.
-
-    A bar that resets counts as after its own reset.
+    Undefined also where transactions is not given, on the bar or anywhere in the window.
     """
-    held = condition.fill_null(False)
-    count = held.cast(pl.Int64).cum_sum()
-    starts = reset.fill_null(False) | (ROW == DAY_START)
-    before = pl.when(starts).then(count - held.cast(pl.Int64)).forward_fill()
-    return held & (count - before == 1)
+    settings = b.settings[0].features
+    first = window_first(b, i, settings.baseline_minutes)
+    minutes = _minutes_traded(b, i)
+    return b.transactions[i] / _baseline(b.transactions, first, i, minutes, settings.tape_floor)
 
 
-def minutes_since_last(flag: pl.Expr) -> pl.Expr:
-    """Return the minutes from the last bar before this one with the flag; null if the day has none.
+@compiled
+def base_ratio(b: Bars, i: int) -> float:
+    """Return the height of the base before the bar, scaled by its bars' range (SPEC §2)."""
+    settings = b.settings[0].features
+    first = window_first(b, i, settings.base_minutes)
+    count = i - first
+    if count < by_session(b, i, settings.base_min_bars) or count == 0:
+        return UNDEFINED
+    atr = _median_range(b, first, i)
+    if atr == 0:
+        return UNDEFINED
+    height = (highest(b.high, first, i) - lowest(b.low, first, i)) / b.close[i - 1]
+    return height / (atr * math.sqrt(count))
 
-    The bar itself is not looked at.
+
+@compiled
+def opening_range(b: Bars, i: int, minutes: int, least: int) -> tuple[float, float]:
+    """Return low and high of the day's bars in the first minutes of RTH, once these are over.
+
+    Undefined before, and where there are fewer bars than `least`.
     """
-    last = pl.when(flag).then(ROW).forward_fill().shift(1)
-    clock_of_last = pl.when(flag).then(pl.col("clock")).forward_fill().shift(1)
-    return pl.when(last >= DAY_START).then(pl.col("clock") - clock_of_last)
+    first, end = b.rth_start[i], RTH_OPEN_MINUTE + minutes
+    if first < 0 or b.minute[i] < end:
+        return UNDEFINED, UNDEFINED
+    low, high, row = np.inf, -np.inf, first
+    while row < i and b.minute[row] < end:
+        low, high = min(low, b.low[row]), max(high, b.high[row])
+        row += 1
+    return (low, high) if row - first >= least else (UNDEFINED, UNDEFINED)
 
 
-def add_features(
-    bars: pl.DataFrame, expressions: Iterable[pl.Expr], settings: Events
-) -> pl.DataFrame:
-    """Add to bars the features that expressions name.
-
-    A feature with a length has it in its name: the column `window_high_20m` that `window_high(20)`
-    refers to is found among the expressions' columns, and computed by the builder `window_high`.
-
-    Args:
-        bars: Clean bars within sessions, sorted by symbol and timestamp, with `date`, `minute`,
-            `close_minute` and `session` of `sessions.add_sessions`.
-        expressions: What will be evaluated on the result.
-        settings: The `events` section.
-
-    Returns:
-        The bars in their order with `row`, `day_start`, `clock` and the features.
-    """
-    frame = _add_clock(bars).with_columns(dollar_volume=CLOSE * VOLUME)
-    window = _Windows(frame)
-    frame = frame.with_columns(
-        window.day_high(),
-        window.dollar_volume_so_far(),
-        window.spike_x(settings),
-        window.tape_x(settings),
-        window.vwap_rth(),
-        run_length(GREEN).alias("run_green"),
-        run_length(RED).alias("run_red"),
-    )
-    needed = {name for expression in expressions for name in expression.meta.root_names()}
-    return frame.with_columns(
-        series
-        for name in sorted(needed - set(frame.columns))
-        if (series := window.named(name)) is not None
-    )
-
-
-def add_base(bars: pl.DataFrame, wanted: pl.Series, settings: Events) -> pl.DataFrame:
-    """Add `base_ratio` on the wanted bars; null on the others.
-
-    The median in it costs more than all other features together, and only bars that break out of a
-    window, or are events, ask for it.
-    """
-    return bars.with_columns(_Windows(bars).base_ratio(wanted, settings))
-
-
-def _add_clock(bars: pl.DataFrame) -> pl.DataFrame:
-    new_day = (pl.col("symbol") != pl.col("symbol").shift(1)) | (
-        pl.col("date") != pl.col("date").shift(1)
-    )
-    return (
-        bars.with_row_index("row")
-        .with_columns(pl.col("row").cast(pl.Int64), new_day=new_day.fill_null(True))
-        .with_columns(
-            day_start=pl.when("new_day").then("row").forward_fill(),
-            clock=pl.col("new_day").cast(pl.Int64).cum_sum() * CLOCK_STRIDE + MINUTE,
-        )
-        .drop("new_day")
-    )
-
-
-class _Windows:
-    """The compiled features of one frame of bars; window bounds are found once per length."""
-
-    def __init__(self, bars: pl.DataFrame) -> None:
-        self.bars = bars
-        self.clock = bars["clock"].to_numpy()
-        self.day_start = bars["day_start"].to_numpy()
-        self._first: dict[int, kernels.Array] = {}
-        self._builders: dict[str, Callable[[int], pl.Series]] = {
-            "window_high": self._window_high,
-            "window_low": self._window_low,
-            "close_ago": self._close_ago,
-            "opening_high": self._opening_high,
-            "opening_low": self._opening_low,
-            "opening_bars": self._opening_bars,
-        }
-
-    def named(self, name: str) -> pl.Series | None:
-        """Compute a feature by the name that its function gave it; None for other columns."""
-        matched = re.fullmatch(r"(\w+)_(\d+)m", name)
-        if matched is None or matched[1] not in self._builders:
-            return None
-        return self._builders[matched[1]](int(matched[2])).alias(name)
-
-    def first(self, minutes: int) -> kernels.Array:
-        if minutes not in self._first:
-            self._first[minutes] = kernels.window_first(self.clock, minutes)
-        return self._first[minutes]
-
-    def floats(self, name: str) -> kernels.Array:
-        return self.bars[name].cast(pl.Float64).to_numpy()
-
-    def count(self, minutes: int) -> kernels.Array:
-        return np.arange(self.clock.size) - self.first(minutes)
-
-    def day_high(self) -> pl.Series:
-        return pl.Series("day_high", kernels.running_max(self.floats("high"), self.day_start))
-
-    def dollar_volume_so_far(self) -> pl.Series:
-        so_far = kernels.running_sum(self.floats("dollar_volume"), self.day_start)
-        return pl.Series("dollar_volume_so_far", so_far)
-
-    def minutes_traded(self, settings: Events) -> pl.Series:
-        """Minutes of the baseline that lie after the premarket's start; null for none."""
-        start = settings.premarket_start
-        so_far = self.bars["minute"] - (start.hour * 60 + start.minute)
-        return so_far.clip(upper_bound=settings.features.baseline_minutes).replace(0, None)
-
-    def spike_x(self, settings: Events) -> pl.Series:
-        features = settings.features
-        volume = kernels.window_sum(self.floats("volume"), self.first(features.baseline_minutes))
-        baseline = pl.Series(volume) / self.minutes_traded(settings)
-        floor = baseline.clip(lower_bound=features.baseline_floor_shares)
-        return (self.bars["volume"] / floor).alias("spike_x")
-
-    def tape_x(self, settings: Events) -> pl.Series:
-        features = settings.features
-        first = self.first(features.baseline_minutes)
-        given = self.bars["transactions"].is_not_null()
-        missing = kernels.window_sum((~given).cast(pl.Float64).to_numpy(), first)
-        trades = self.bars["transactions"].fill_null(0).cast(pl.Float64)
-        mean = pl.Series(kernels.window_sum(trades.to_numpy(), first))
-        floor = (mean / self.minutes_traded(settings)).clip(lower_bound=features.tape_floor)
-        tape_x = self.bars["transactions"] / floor
-        return tape_x.set(pl.Series(missing > 0), None).alias("tape_x")
-
-    def vwap_rth(self) -> pl.Series:
-        in_sum = self.bars["minute"] >= RTH_OPEN_MINUTE
-        price = self.bars.select(pl.coalesce(trusted_vwap(), (HIGH + LOW + CLOSE) / 3)).to_series()
-        volume = self.bars["volume"] * in_sum.cast(pl.Float64)
-        shares = pl.Series(kernels.running_sum(volume.to_numpy(), self.day_start))
-        dollars = pl.Series(kernels.running_sum((price * volume).to_numpy(), self.day_start))
-        return (dollars / shares).set(~in_sum | (shares == 0), None).alias("vwap_rth")
-
-    def base_ratio(self, wanted: pl.Series, settings: Events) -> pl.Series:
-        features = settings.features
-        first, count = self.first(features.base_minutes), self.count(features.base_minutes)
-        in_rth = (self.bars["session"] == Session.RTH.value).to_numpy()
-        least = np.where(in_rth, features.base_min_bars.rth, features.base_min_bars.extended)
-        asked = wanted.to_numpy() & (count >= least)
-        spread = ((self.bars["high"] - self.bars["low"]) / self.bars["open"]).to_numpy()
-        atr = pl.Series(kernels.window_median(spread, first, asked)).fill_nan(None)
-        height = self._window_high(features.base_minutes) - self._window_low(features.base_minutes)
-        height = height / self.bars["close"].shift(1)  # the window's last bar is the previous row
-        scale = atr * pl.Series(np.sqrt(count))
-        return (height / scale).set(scale == 0, None).alias("base_ratio")
-
-    def _window_high(self, minutes: int) -> pl.Series:
-        highest = kernels.window_max(self.floats("high"), self.first(minutes))
-        return pl.Series(highest).set(pl.Series(self.count(minutes) == 0), None)
-
-    def _window_low(self, minutes: int) -> pl.Series:
-        lowest = -kernels.window_max(-self.floats("low"), self.first(minutes))
-        return pl.Series(lowest).set(pl.Series(self.count(minutes) == 0), None)
-
-    def _close_ago(self, minutes: int) -> pl.Series:
-        rows = pl.Series(kernels.last_row_at(self.clock, self.day_start, minutes))
-        return self.bars["close"].gather(rows.set(rows < 0, None))
-
-    def _opening(self, minutes: int, figure: pl.Expr) -> pl.Series:
-        ends = RTH_OPEN_MINUTE + minutes
-        ranges = (
-            self.bars.lazy()
-            .filter(MINUTE.is_between(RTH_OPEN_MINUTE, ends, closed="left"))
-            .group_by("day_start")
-            .agg(figure.alias("figure"))
-        )
-        return (
-            self.bars.lazy()
-            .select("day_start", "minute")
-            .join(ranges, on="day_start", how="left", maintain_order="left", validate="m:1")
-            .select(pl.when(ends <= MINUTE).then("figure"))
-            .collect()
-            .to_series()
-        )
-
-    def _opening_high(self, minutes: int) -> pl.Series:
-        return self._opening(minutes, HIGH.max())
-
-    def _opening_low(self, minutes: int) -> pl.Series:
-        return self._opening(minutes, LOW.min())
-
-    def _opening_bars(self, minutes: int) -> pl.Series:
-        return self._opening(minutes, pl.len())
+@compiled
+def _median_range(b: Bars, first: int, end: int) -> float:
+    """Return the median of (high - low) / open over the rows [first, end), at least one."""
+    count = end - first
+    ranges = b.scratch
+    for at in range(count):
+        value = (b.high[first + at] - b.low[first + at]) / b.open[first + at]
+        place = at
+        while place > 0 and ranges[place - 1] > value:
+            ranges[place] = ranges[place - 1]
+            place -= 1
+        ranges[place] = value
+    middle = count // 2
+    return ranges[middle] if count % 2 else (ranges[middle - 1] + ranges[middle]) / 2

@@ -164,7 +164,7 @@ class Events(Section):
     @classmethod
     def _read_detectors(cls, value: Mapping[str, Any]) -> Mapping[str, Detector]:
         # The detectors' module needs this one; and thresholds stand beside the rule they serve.
-        from smallcaps_pipeline.events.detectors import read_detectors  # noqa: PLC0415
+        from smallcaps_pipeline.events.catalogue import read_detectors  # noqa: PLC0415
 
         return read_detectors(value)
 

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from smallcaps_pipeline.bars import clean_bars
-from smallcaps_pipeline.bars.clean import Reason, trusted_vwap
+from smallcaps_pipeline.bars import Reason, clean_bars, trusted_vwap
 from smallcaps_pipeline.schemas import BARS, SET_ASIDE, SchemaError
 from smallcaps_pipeline.sessions import NaiveTimestampError
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import polars as pl
 
 from smallcaps_pipeline.bars import clean_bars
-from smallcaps_pipeline.events.detect import raw_events
-from smallcaps_pipeline.sessions import NEW_YORK, add_sessions
+from smallcaps_pipeline.events.detect import in_session, raw_events
+from smallcaps_pipeline.sessions import NEW_YORK
 from smallcaps_pipeline.settings import Settings, load_settings
 from smallcaps_pipeline_tests.events.builders import Bar, frame
 
@@ -19,8 +19,9 @@ SHIPPED = load_settings()
 def raw(bars: pl.DataFrame, settings: Settings | None = None) -> pl.DataFrame:
     """Return all events of bars before filters, duplicates and groups."""
     good, _ = clean_bars(bars)
-    labelled = add_sessions(good.lazy()).filter(pl.col("session").is_not_null()).collect()
-    return raw_events(labelled, settings or SHIPPED)
+    events = (settings or SHIPPED).events
+    found, _ = raw_events(*in_session(good, events), events)
+    return found
 
 
 def raised(

@@ -43,7 +43,8 @@ def counts(name: str, by_reason: dict[str, int]) -> dict[str, Any]:
 
 def table_of(frame: pl.DataFrame) -> dg.MetadataValue:
     """Return a small frame as a table that the UI draws."""
-    texts = frame.with_columns(pl.all().cast(pl.String).fill_null(""))
+    text = pl.all().cast(pl.String).fill_null("").str.replace_all("|", r"\|", literal=True)
+    texts = frame.with_columns(text)
     head = " | ".join(frame.columns)
     rule = " | ".join("---:" if dtype.is_numeric() else "---" for dtype in frame.dtypes)
     rows = [" | ".join(row) for row in texts.iter_rows()]

@@ -7,12 +7,19 @@ import polars as pl
 
 from smallcaps_pipeline.bars.update import CellState
 from smallcaps_pipeline.defs.describe import OWNER, counts, described, figures, table_of
+from smallcaps_pipeline.defs.event_checks import (
+    event_check_results,
+    event_check_specs,
+    kpi_metadata,
+)
 from smallcaps_pipeline.defs.partition_runs import Metadata, run_partitions
 from smallcaps_pipeline.defs.partitions import Grid
 from smallcaps_pipeline.defs.progress import Display
 from smallcaps_pipeline.defs.reference import read_reference
 from smallcaps_pipeline.events.shards import RULES_VERSION, ShardUpdate, update_shard
 from smallcaps_pipeline.lake import Lake
+from smallcaps_pipeline.report import event_kpis
+from smallcaps_pipeline.report.status import Finding
 from smallcaps_pipeline.report.summary import event_summary as summarize
 from smallcaps_pipeline.schemas import EVENT_SUMMARY, EVENTS
 from smallcaps_pipeline.settings import Settings
@@ -32,6 +39,7 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
         metadata=described(EVENTS),
         code_version=RULES_VERSION,
         backfill_policy=dg.BackfillPolicy.multi_run(settings.partitions.cells_per_run),
+        check_specs=event_check_specs("intraday_events", settings),
         description=(
             "The event shards: bursts found by the seven detectors in the bars of one symbol and "
             "period. Detected again only when bars, thresholds or reference facts have changed."
@@ -43,12 +51,19 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
         display: dg.ResourceParam[Display],
     ) -> dg.MaterializeResult:
         reference = read_reference(lake)
+        findings: dict[str, list[Finding]] = {}
 
         def work(key: str) -> Metadata:
             cell = grid.cell(key)
-            return _metadata(update_shard(lake, cell.symbol, cell.period.key, settings, reference))
+            update = update_shard(lake, cell.symbol, cell.period.key, settings, reference)
+            if update.state == CellState.NO_INPUT:
+                return _metadata(update)
+            findings[key] = event_kpis(lake.read(update.file, EVENTS), settings)
+            return {**_metadata(update), **kpi_metadata(findings[key])}
 
-        return run_partitions(context, work, unit="cells", display=display)
+        cores = pl.thread_pool_size()
+        run_partitions(context, work, unit="cells", display=display, workers=cores)
+        return dg.MaterializeResult(check_results=event_check_results(findings, settings))
 
     @dg.asset(
         group_name=GROUP,

@@ -12,6 +12,7 @@ import pytest
 
 from smallcaps_pipeline import schemas
 from smallcaps_pipeline.defs import jobs
+from smallcaps_pipeline.defs.event_checks import event_check_specs
 from smallcaps_pipeline.defs.launch import RunFailedError
 from smallcaps_pipeline.defs.reference import read_reference
 from smallcaps_pipeline.emulator import Options, SimulatedMarket, parse_faults
@@ -149,6 +150,18 @@ def test_every_partition_is_in_the_event_log_with_figures(chain: Chain) -> None:
     trades = materialized(chain, "trade_windows").values()
     stored_rows = sum(w.rows for w in stored_windows(chain.lake, Kind.TRADES))
     assert sum(int(str(v["dagster/row_count"])) for v in trades) <= stored_rows
+
+
+def test_event_shards_are_checked_in_the_run_that_makes_them(chain: Chain) -> None:
+    keys = [
+        dg.AssetCheckKey(dg.AssetKey("intraday_events"), spec.name)
+        for spec in event_check_specs("intraday_events", chain.settings)
+    ]
+    storage = chain.instance.event_log_storage
+    summaries = storage.get_asset_check_summary_records(keys)
+    records = [summaries[key].last_check_execution_record for key in keys]
+    assert {record.status.value for record in records if record} <= {"SUCCEEDED", "FAILED"}
+    assert None not in records
 
 
 def test_nothing_is_fetched_or_changed_by_a_second_pass(chain: Chain) -> None:

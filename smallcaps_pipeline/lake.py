@@ -34,7 +34,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from smallcaps_pipeline.schemas import Table
+from smallcaps_pipeline.schemas import SchemaError, Table
 
 METADATA_KEY: Final = b"smallcaps"
 CONTENT_KEY: Final = "content"  # among the metadata: a digest of the rows
@@ -138,8 +138,11 @@ class Lake:
             return table.conform(pl.read_parquet(file, hive_partitioning=False), where=str(file))
         except FileNotFoundError:
             raise
+        except SchemaError as error:
+            raise LakeError(str(error)) from error
         except (pl.exceptions.PolarsError, ValueError, OSError) as error:
-            raise LakeError(f"{file}: cannot be read as {table.name}: {error}") from error
+            why = str(error).partition("\n")[0]  # polars goes on with its query plan
+            raise LakeError(f"{file}: cannot be read as {table.name}: {why}") from error
 
     # writing ----------------------------------------------------------------------------------
 

@@ -29,7 +29,10 @@ GROUP = "events"
 
 def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
     """Return the assets of the stage."""
+    return [_shards(grid, settings), _summary()]
 
+
+def _shards(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
         partitions_def=grid.cells,
         group_name=GROUP,
@@ -65,9 +68,13 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
         run_partitions(context, work, unit="cells", display=display, workers=cores)
         return dg.MaterializeResult(check_results=event_check_results(findings, settings))
 
+    return intraday_events
+
+
+def _summary() -> dg.AssetsDefinition:
     @dg.asset(
         group_name=GROUP,
-        deps=[intraday_events],
+        deps=["intraday_events"],
         owners=[OWNER],
         kinds={"parquet", "polars"},
         metadata=described(EVENT_SUMMARY),
@@ -88,7 +95,7 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
         )
         return summary
 
-    return [intraday_events, event_summary]
+    return event_summary
 
 
 def _metadata(update: ShardUpdate) -> Metadata:

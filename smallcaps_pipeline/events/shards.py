@@ -16,7 +16,7 @@ import polars as pl
 from smallcaps_pipeline.bars.update import TABLE as BARS_TABLE
 from smallcaps_pipeline.bars.update import CellState
 from smallcaps_pipeline.events.detect import detect
-from smallcaps_pipeline.lake import Lake, fingerprint, read_metadata
+from smallcaps_pipeline.lake import Lake, LakeError, fingerprint, read_metadata
 from smallcaps_pipeline.schemas import BARS, EVENTS
 from smallcaps_pipeline.settings import Settings
 
@@ -67,7 +67,7 @@ def update_shard(
         What was done; `NO_INPUT` where the cell has no bars (a shard of bars that are gone goes).
 
     Raises:
-        LakeError: The bars' file is damaged; the message names it.
+        LakeError: The bars' file is damaged, or holds other symbols; the message names it.
     """
     bars_file = lake.cell(BARS_TABLE, symbol, period_key)
     file = lake.cell(TABLE, symbol, period_key)
@@ -84,7 +84,10 @@ def update_shard(
     stored = read_metadata(file)
     if stored is not None and stored.get("made_from") == made_from:
         return ShardUpdate(CellState.CURRENT, stored["rows"], stored["bars"], file)
-    found = detect(lake.read(bars_file, BARS), settings, reference=known)
+    bars = lake.read(bars_file, BARS)
+    if foreign := sorted(set(bars["symbol"].unique()) - {symbol, None}):
+        raise LakeError(f"{bars_file}: holds bars of {', '.join(foreign)}, expected {symbol} alone")
+    found = detect(bars, settings, reference=known)
     metadata = {"rows": len(found.events), "bars": found.bars, "made_from": made_from}
     lake.write(found.events, file, metadata=metadata)
     return ShardUpdate(

@@ -58,7 +58,7 @@ class Table:
         Further columns are dropped. `where` names the frame in errors (a file, an asset).
 
         Raises:
-            SchemaError: A column is missing.
+            SchemaError: A column is missing, or holds times without a time zone: never guessed.
         """
         have = frame.collect_schema()
         if missing := [name for name in self.columns if name not in have]:
@@ -66,10 +66,22 @@ class Table:
                 f"{where or self.name}: lacks the columns {missing} of {self.name}; it has "
                 f"{list(have)}"
             )
+        if naive := [name for name in self.columns if _is_naive(have[name], self.schema[name])]:
+            raise SchemaError(
+                f"{where or self.name}: column {naive[0]!r} has no time zone, and it is never "
+                "guessed; `smallcaps import-bars --timezone ...` takes such bars in"
+            )
         return frame.select(
             pl.col(name) if have[name] == column.dtype else pl.col(name).cast(column.dtype)
             for name, column in self.columns.items()
         )
+
+
+def _is_naive(have: pl.DataType, wanted: pl.DataType) -> bool:
+    """Say whether a naive time stands where an aware one is wanted: a cast would take it as UTC."""
+    if not (isinstance(have, pl.Datetime) and isinstance(wanted, pl.Datetime)):
+        return False
+    return have.time_zone is None and wanted.time_zone is not None
 
 
 def columns(

@@ -176,6 +176,24 @@ def test_damaged_bars_fail_by_name(lake: Lake) -> None:
         update(lake)
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (pl.col("timestamp").dt.replace_time_zone(None), "'timestamp' has no time zone"),
+        (pl.lit("ten").alias("close"), "cannot be read as bars_1m"),
+        (pl.lit("BAPA").alias("symbol"), "holds bars of BAPA, expected AEMD alone"),
+    ],
+)
+def test_bars_that_are_none_of_ours_fail_by_name(lake: Lake, change: pl.Expr, why: str) -> None:
+    """A naive time was once taken as UTC by the cast to the lake's type: five hours off."""
+    file = lake.cell(BARS.name, "AEMD", "2025")
+    file.parent.mkdir(parents=True)
+    frame(BURST).with_columns(change).write_parquet(file)
+    with pytest.raises(LakeError, match=why) as error:
+        update(lake)
+    assert str(file) in str(error.value)
+
+
 def test_damaged_shard_is_detected_anew(lake: Lake) -> None:
     put(lake, BURST)
     file = update(lake).file

@@ -35,10 +35,10 @@ OPTIONS: Final[Any] = {
 }
 
 
-def _cache_folder(file: Path) -> str:
+def cache_folder(file: Path) -> str:
     """Return where the machine code of a file is kept; numba looks elsewhere if it cannot write."""
     home = Path(config.CACHE_DIR) if config.CACHE_DIR else file.parent / "__pycache__"
-    folder = home / f"{PREFIX}{_content_of(file.parent)}"
+    folder = home / f"{PREFIX}{content_of(file.parent)}"
     if not config.CACHE_DIR and not folder.exists():
         for outdated in home.glob(f"{PREFIX}*"):
             shutil.rmtree(outdated, ignore_errors=True)
@@ -46,7 +46,8 @@ def _cache_folder(file: Path) -> str:
 
 
 @cache
-def _content_of(folder: Path) -> str:
+def content_of(folder: Path) -> str:
+    """Return a digest of all that the loops of a folder can be made from."""
     digest = hashlib.blake2b(digest_size=8)
     for file in [*sorted(folder.glob("*.py")), *(HERE / name for name in SHARED)]:
         digest.update(file.read_bytes())
@@ -61,7 +62,7 @@ def compiled(function: Function) -> Function:
     into the caller, so that small functions cost nothing. Division by zero gives inf or nan.
     The undecorated function stays at hand as `function.py_func`.
     """
-    before, config.CACHE_DIR = config.CACHE_DIR, _cache_folder(Path(function.__code__.co_filename))
+    before, config.CACHE_DIR = config.CACHE_DIR, cache_folder(Path(function.__code__.co_filename))
     try:
         made: Function = numba.njit(**OPTIONS)(function)
     finally:

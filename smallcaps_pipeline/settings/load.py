@@ -22,6 +22,7 @@ SHIPPED_CONFIG: Final = next(
     if path.exists()
 )
 CONFIG_VARIABLE: Final = "SMALLCAPS_CONFIG"
+LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: 3 ms instead of 40
 
 
 class SettingsError(ValueError):
@@ -102,7 +103,7 @@ def _explain(error: ValidationError) -> list[str]:
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
     except yaml.YAMLError as error:

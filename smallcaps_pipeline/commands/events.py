@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import polars as pl
 
 from smallcaps_pipeline.bars.update import TABLE as BARS_TABLE
@@ -13,7 +15,7 @@ from smallcaps_pipeline.defs.partitions import Cell
 from smallcaps_pipeline.defs.reference import read_reference
 from smallcaps_pipeline.events import detect
 from smallcaps_pipeline.report import event_summary
-from smallcaps_pipeline.schemas import BARS, EVENTS
+from smallcaps_pipeline.schemas import BARS, EVENT_SUMMARY, EVENTS
 
 
 def detect_cells(console: Console, selection: Selection, *, summary_only: bool) -> None:
@@ -46,15 +48,20 @@ def detect_cells(console: Console, selection: Selection, *, summary_only: bool) 
 
 
 def _count_only(project: Project, cells: list[Cell], selection: Selection) -> pl.DataFrame:
-    """Count the events of cells, one cell in memory at a time, without writing them."""
+    """Count the events of cells without writing them, a cell per core in memory at a time."""
     reference = read_reference(project.lake)
-    counted = []
-    for cell in cells:
+    advance = project.display.start(len(cells), "cells")
+
+    def count(cell: Cell) -> pl.DataFrame:
         bars = project.lake.read(project.lake.cell(BARS_TABLE, cell.symbol, cell.period.key), BARS)
         found = detect(bars, project.settings, reference=reference).events
-        counted.append(event_summary(selection.rows(found.lazy())))
-    keys = ["event_type", "direction", "session", "month"]
-    return pl.concat(counted).group_by(keys).agg(pl.col("events", "symbols").sum()).sort(keys)
+        advance(1)
+        return event_summary(selection.rows(found.lazy()))
+
+    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+        counted = pl.concat(pool.map(count, cells))
+    keys = EVENT_SUMMARY.key
+    return counted.group_by(keys).agg(pl.col("events", "symbols").sum()).sort(keys)
 
 
 def _print_counts(console: Console, counted: pl.DataFrame, cells: int) -> None:

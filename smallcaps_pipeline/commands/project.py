@@ -12,6 +12,7 @@ from smallcaps_pipeline.defs.instance import project_instance
 from smallcaps_pipeline.defs.launch import Launcher
 from smallcaps_pipeline.defs.partitions import Grid, build_grid
 from smallcaps_pipeline.defs.processes import fail_dead_runs
+from smallcaps_pipeline.defs.progress import Display
 from smallcaps_pipeline.defs.resources import Provider
 from smallcaps_pipeline.environment import Environment, World, world_of
 from smallcaps_pipeline.lake import Lake
@@ -20,7 +21,7 @@ from smallcaps_pipeline.settings import Settings, load_settings
 
 @dataclass(frozen=True)
 class Project:
-    """The project as the environment says: settings, lake, grid, and a launcher of runs."""
+    """The project as the environment says: settings, lake, grid, launcher of runs, progress."""
 
     settings: Settings
     environment: Environment
@@ -28,6 +29,7 @@ class Project:
     grid: Grid
     provider: Provider
     launcher: Launcher
+    display: Display
 
     @property
     def cannot_fetch(self) -> bool:
@@ -56,6 +58,7 @@ def open_project(console: Console) -> Iterator[Project]:
             build_grid(settings),
             provider,
             Launcher(definitions, instance),
+            display,
         )
 
 

@@ -80,7 +80,7 @@ class Selection:
             if (symbol, period.key) not in there
         ]
 
-    def rows(self, events: pl.LazyFrame) -> pl.DataFrame:
+    def rows(self, events: pl.LazyFrame) -> pl.LazyFrame:
         """Return the events of the selection."""
         wanted = pl.col("session").is_in(self.sessions)
         if self.symbols is not None:
@@ -89,4 +89,4 @@ class Selection:
             wanted &= pl.col("date") >= str(self.first)
         if self.last is not None:
             wanted &= pl.col("date") <= str(self.last)
-        return events.filter(wanted).collect()
+        return events.filter(wanted)

@@ -30,7 +30,7 @@ def event_summary(events: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
             symbols=pl.col("symbol").n_unique().cast(pl.Int64),
         )
         .sort(SUMMARY_KEYS)
-        .collect()
+        .collect(engine="streaming")  # of all shards there are
     )
 
 

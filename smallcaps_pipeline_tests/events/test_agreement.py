@@ -17,7 +17,7 @@ from smallcaps_pipeline.events import detect_events
 from smallcaps_pipeline.events.detectors import EVENT_TYPES
 from smallcaps_pipeline_tests.events import plain
 from smallcaps_pipeline_tests.events.agreement import compare, differences
-from smallcaps_pipeline_tests.events.builders import DAY, DAYS, Market, bar, frame, quiet
+from smallcaps_pipeline_tests.events.builders import DAY, DAYS, Bar, Market, bar, frame, quiet
 
 few = settings(
     max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -82,7 +82,7 @@ FIRST_MINUTES = [bar("04:00", 10.0, 1e6, open_=9.0), bar("04:01", 11.0, 1e6, ope
         ([{**ONE_BAR[0], "symbol": s} for s in ("BApA", "BAPA", "BRK.A")], "alike symbols"),
     ],
 )
-def test_awkward_tables(rows: list[plain.Bar], reason: str) -> None:
+def test_awkward_tables(rows: list[Bar], reason: str) -> None:
     assert differences(frame(rows)) == [], reason
 
 

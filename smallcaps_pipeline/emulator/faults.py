@@ -8,7 +8,8 @@ Keep out: how a fault is played on a response (`gateway`).
 A fault is `name[@where][=amount]`: `where` is a part of the path or query that it is bound to,
 `amount` a probability or `Nx`, the first N requests; without one it strikes always. A probability
 is drawn from the seed, the request's target and how often that target was asked for, so that a run
-is the same again, whatever the order of concurrent requests, and a retry draws anew.
+is the same again, whatever the order of concurrent requests, and a retry draws anew. Rules are
+asked in order; faults of the body add up, the first other one ends the list.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Lock
+from typing import Final
 
 from smallcaps_pipeline.emulator.seeding import stable_fraction
 
@@ -35,16 +37,34 @@ class Fault(StrEnum):
     FORBIDDEN_DATE = "403_date"
     FORBIDDEN_ENDPOINT = "403_endpoint"
     RESET = "reset"
+    RESET_BODY = "reset_body"  # in the midst of the answer
     STALL = "stall"
+    STALL_BODY = "stall_body"
     CUT_GZIP = "cut_gzip"
     INVALID_JSON = "invalid_json"
     NO_RESULTS = "no_results"
     REPEATED_CURSOR = "repeated_cursor"
     DOUBLED_PORT = "doubled_port"
     FOREIGN_HOST = "foreign_host"
+    KEYED_LINK = "keyed_link"  # a next_url that carries the key, as some mirrors give
     DUPLICATE_ROWS = "duplicate_rows"
     UNORDERED_ROWS = "unordered_rows"
     LOST_ADJUSTED = "lost_adjusted"
+
+
+# Played on the answer that the endpoint gives: several may meet in one answer.
+OF_THE_BODY: Final = frozenset(
+    {
+        Fault.NO_RESULTS,
+        Fault.REPEATED_CURSOR,
+        Fault.DOUBLED_PORT,
+        Fault.FOREIGN_HOST,
+        Fault.KEYED_LINK,
+        Fault.DUPLICATE_ROWS,
+        Fault.UNORDERED_ROWS,
+        Fault.LOST_ADJUSTED,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +91,7 @@ def parse_faults(text: str) -> tuple[FaultRule, ...]:
 
 
 class FaultPlan:
-    """The faults of one server: says for each request which one strikes, if any."""
+    """The faults of one server: says for each request which ones strike, if any."""
 
     def __init__(self, rules: Sequence[FaultRule] = (), seed: int = 7) -> None:
         self._rules = tuple(rules)
@@ -80,14 +100,20 @@ class FaultPlan:
         self._left = {i: rule.first for i, rule in enumerate(rules) if rule.first is not None}
         self._lock = Lock()
 
-    def strike(self, target: str) -> Fault | None:
-        """Return the first fault that strikes a request; `target` is its path and query."""
+    def strike(self, target: str) -> tuple[Fault, ...]:
+        """Return the faults that strike a request; `target` is its path and query."""
+        struck: list[Fault] = []
         with self._lock:
             self._asked[target] += 1
             for i, rule in enumerate(self._rules):
-                if rule.where in target and self._strikes(i, rule, target):
-                    return rule.fault
-        return None
+                of_body = rule.fault in OF_THE_BODY
+                if (struck and not of_body) or rule.where not in target:
+                    continue
+                if self._strikes(i, rule, target):
+                    struck.append(rule.fault)
+                    if not of_body:
+                        break
+        return tuple(struck)
 
     def _strikes(self, i: int, rule: FaultRule, target: str) -> bool:
         if i in self._left:

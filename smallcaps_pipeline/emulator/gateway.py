@@ -15,10 +15,11 @@ import json
 import socket
 import struct
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from threading import Lock
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -28,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from smallcaps_pipeline.emulator import replies
-from smallcaps_pipeline.emulator.faults import Fault, FaultPlan
+from smallcaps_pipeline.emulator.faults import Fault, FaultPlan, FaultRule
 from smallcaps_pipeline.emulator.limits import RateLimit
 from smallcaps_pipeline.emulator.options import Options
 from smallcaps_pipeline.emulator.paging import decode_cursor, encode_cursor
@@ -41,20 +42,29 @@ _OPEN_PATHS: Final = ("/",)
 _RETRY_AFTER_S: Final = 1.0  # of a 429 that is a fault
 _GZIP_LEVEL: Final = 1
 _LEAST_TO_COMPRESS: Final = 500  # bytes
+_COUNTS: Final = ("queryCount", "resultsCount", "count")
+_OF_THE_LINE: Final = (Fault.RESET, Fault.STALL, Fault.RESET_BODY, Fault.STALL_BODY)
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class LoggedRequest:
-    """One request as it was answered: path and query without the key, status, fault if any.
+    """One request as it was answered: path and query without the key, status, faults.
 
-    `status` is None where the line was cut before an answer.
+    `status` is None where the line was cut before an answer. `received_s` is when it came, on a
+    clock of this machine that never goes back: what a limit of calls is judged by.
     """
 
     target: str
     status: int | None
-    fault: Fault | None = None
+    faults: tuple[Fault, ...] = ()
+    received_s: float = field(default=0.0, compare=False)
+
+    @property
+    def fault(self) -> Fault | None:
+        """The first of the faults."""
+        return self.faults[0] if self.faults else None
 
 
 class Gateway:
@@ -68,35 +78,46 @@ class Gateway:
         self._lock = Lock()
         self.requests: list[LoggedRequest] = []
 
+    def play(self, faults: Sequence[FaultRule]) -> None:
+        """Let other faults strike from the next request on."""
+        self._faults = FaultPlan(faults, self._options.fault_seed)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        received_s = monotonic()
         request = Request(scope)
         target = target_of(request)
         request_id = f"{stable_number(target, len(self.requests)):032x}"
         scope[replies.REQUEST_ID] = request_id
         refused = self._refusal(request, request_id)
-        fault = None if refused else self._faults.strike(target)
-        if fault in (Fault.RESET, Fault.STALL):
-            self._log(LoggedRequest(target, None, fault))
-            await _cut_line(scope, self._options.stall_s if fault is Fault.STALL else 0.0)
+        faults = () if refused else self._faults.strike(target)
+        line = next((fault for fault in faults if fault in _OF_THE_LINE), None)
+        hangs_s = self._options.stall_s if line in (Fault.STALL, Fault.STALL_BODY) else 0.0
+        if line in (Fault.RESET, Fault.STALL):
+            self._log(LoggedRequest(target, None, faults, received_s))
+            await _cut_line(scope, hangs_s)
             return
-        response = refused or (_instead(fault, request_id) if fault else None)
+        response = refused or _instead(faults, request_id)
         if response is None:
             response = await _collect(self._app, scope, receive)
-            _spoil(response, fault, request)
+            _spoil(response, faults, request)
         response.headers["x-request-id"] = request_id
         response.headers[SIMULATED_HEADER] = "true"
-        _compress(response, request, cut=fault is Fault.CUT_GZIP)
-        self._log(LoggedRequest(target, response.status_code, fault))
+        _compress(response, request, cut=Fault.CUT_GZIP in faults)
+        self._log(LoggedRequest(target, response.status_code, faults, received_s))
+        if line is not None:
+            await _send_half(response, send)
+            await _cut_line(scope, hangs_s)
+            return
         await response(scope, receive, send)
 
     def _refusal(self, request: Request, request_id: str) -> Response | None:
         """Return the answer to a request whose key or rate is not accepted."""
         if request.url.path in _OPEN_PATHS:
             return None
-        key = _key_of(request)
+        key = key_of(request)
         if not key:
             return replies.no_key(request_id)
         if key == INVALID_KEY:
@@ -131,7 +152,8 @@ def target_of(request: Request) -> str:
     return request.url.path + (f"?{urlencode(query)}" if query else "")
 
 
-def _key_of(request: Request) -> str:
+def key_of(request: Request) -> str:
+    """Return the key of a request, from its header or its query; empty where it has none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return token
@@ -168,8 +190,17 @@ async def _collect(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
     return Response(bytes(body), status, media_type=kinds[0] if kinds else None)
 
 
-def _instead(fault: Fault, request_id: str) -> Response | None:
-    """Return the answer that a fault gives instead of the endpoint's; None for others."""
+async def _send_half(response: Response, send: Send) -> None:
+    """Send the head of an answer, which states its length, and half of the body."""
+    head = {"type": "http.response.start", "status": response.status_code}
+    await send({**head, "headers": response.raw_headers})
+    half = bytes(response.body)[: len(response.body) // 2]
+    await send({"type": "http.response.body", "body": half, "more_body": True})
+    await asyncio.sleep(0.01)  # let it reach the line before that is cut
+
+
+def _instead(faults: tuple[Fault, ...], request_id: str) -> Response | None:
+    """Return the answer that a fault gives instead of the endpoint's; None where none does."""
     answers: dict[Fault, Callable[[], Response]] = {
         Fault.RATE_LIMITED: lambda: replies.too_many(request_id, _RETRY_AFTER_S),
         Fault.RATE_LIMITED_NO_HINT: lambda: replies.too_many(request_id, None),
@@ -181,20 +212,21 @@ def _instead(fault: Fault, request_id: str) -> Response | None:
         Fault.FORBIDDEN_DATE: lambda: replies.outside_history(request_id),
         Fault.FORBIDDEN_ENDPOINT: lambda: replies.not_entitled(request_id),
     }
-    return answers[fault]() if fault in answers else None
+    return next((answers[fault]() for fault in faults if fault in answers), None)
 
 
-def _spoil(response: Response, fault: Fault | None, request: Request) -> None:
-    """Play a fault of the body on an answer that has one."""
-    if fault is None or response.status_code != HTTPStatus.OK:
+def _spoil(response: Response, faults: tuple[Fault, ...], request: Request) -> None:
+    """Play the faults of the body on an answer that has one."""
+    if response.status_code != HTTPStatus.OK:
         return
-    if fault is Fault.INVALID_JSON:
-        _replace(response, bytes(response.body)[: len(response.body) // 2])
-    if fault in _EDITS:
+    if edits := [_EDITS[fault] for fault in faults if fault in _EDITS]:
         page = json.loads(bytes(response.body))
         if isinstance(page, dict):
-            _EDITS[fault](page, request)
+            for edit in edits:
+                edit(page, request)
             _replace(response, json.dumps(page).encode())
+    if Fault.INVALID_JSON in faults:
+        _replace(response, bytes(response.body)[: len(response.body) // 2])
 
 
 def _drop_results(page: Json, request: Request) -> None:
@@ -221,9 +253,16 @@ def _foreign_host(page: Json, request: Request) -> None:
         page["next_url"] = urlsplit(page["next_url"])._replace(netloc="other.invalid").geturl()
 
 
+def _keyed_link(page: Json, request: Request) -> None:
+    if "next_url" in page:
+        page["next_url"] += "&" + urlencode({"apiKey": key_of(request)})
+
+
 def _duplicate_rows(page: Json, request: Request) -> None:
+    """Give the last two rows twice, and count them so."""
     if isinstance(page.get("results"), list):
         page["results"] += page["results"][-2:]
+        page |= {name: len(page["results"]) for name in _COUNTS if name in page}
 
 
 def _unorder_rows(page: Json, request: Request) -> None:
@@ -246,6 +285,7 @@ _EDITS: Final[dict[Fault, Callable[[Json, Request], None]]] = {
     Fault.REPEATED_CURSOR: _repeat_cursor,
     Fault.DOUBLED_PORT: _double_port,
     Fault.FOREIGN_HOST: _foreign_host,
+    Fault.KEYED_LINK: _keyed_link,
     Fault.DUPLICATE_ROWS: _duplicate_rows,
     Fault.UNORDERED_ROWS: _unorder_rows,
     Fault.LOST_ADJUSTED: _lose_adjusted,

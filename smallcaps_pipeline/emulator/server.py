@@ -26,6 +26,7 @@ from uvicorn import Config, Server
 
 from smallcaps_pipeline import sessions
 from smallcaps_pipeline.emulator import replies
+from smallcaps_pipeline.emulator.faults import FaultRule
 from smallcaps_pipeline.emulator.gateway import Gateway, LoggedRequest, ResettableProtocol
 from smallcaps_pipeline.emulator.market_routes import market_routes
 from smallcaps_pipeline.emulator.options import Options
@@ -52,6 +53,10 @@ class Running:
     def requests(self) -> tuple[LoggedRequest, ...]:
         """Return what was asked so far, in the order of the answers, without keys."""
         return tuple(self._gateway.requests)
+
+    def play(self, *faults: FaultRule) -> None:
+        """Let these faults strike from the next request on, in place of the former."""
+        self._gateway.play(faults)
 
     def close(self) -> None:
         """Stop answering; open connections are dropped."""

@@ -37,7 +37,7 @@ def minute_after_last(page: Page, request: Request, reached: datetime | None) ->
     if not isinstance(last, datetime):
         problem = "expected bars on a page that has a next one, got none"
         raise IncompleteAnswer(problem, request.url)
-    if not timestamps.is_sorted():
+    if not timestamps.unique(maintain_order=True).is_sorted():  # copies may stand at its end
         raise OutsideRequest("expected bars in ascending order, got others", request.url)
     following = last + _MINUTE
     if reached is not None and following <= reached:

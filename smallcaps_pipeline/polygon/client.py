@@ -32,6 +32,7 @@ from smallcaps_pipeline.polygon.asked import (
 )
 from smallcaps_pipeline.polygon.errors import WrongAdjustment
 from smallcaps_pipeline.polygon.frames import Page
+from smallcaps_pipeline.polygon.once import each_once
 from smallcaps_pipeline.polygon.pages import fetch_page, follow
 from smallcaps_pipeline.polygon.transport import Request, Transport, path_of
 from smallcaps_pipeline.sessions import new_york_time
@@ -97,7 +98,8 @@ class PolygonClient:
 
         Returns:
             Rows of the BARS table, sorted by timestamp. A minute without a trade has no row, and
-            a missing row is no proof that nobody traded.
+            a missing row is no proof that nobody traded. Equal copies of a row are one row; rows
+            of one minute that differ all stay, for `bars.clean_bars` to choose and count.
 
         Raises:
             WrongAdjustment: The provider's prices are adjusted otherwise than asked.
@@ -107,7 +109,8 @@ class PolygonClient:
         pages = [page.frame for page in self._bar_pages(symbol, start, end)]
         # How the provider will cut the day once trading goes on overnight is not known.
         inside = within("timestamp", new_york_time(start, time()), new_york_time(end, time()))
-        return pl.concat(pages).filter(inside).sort("timestamp")
+        bars = pl.concat(pages).filter(inside).unique(maintain_order=True)
+        return bars.sort("timestamp", maintain_order=True)
 
     def _bar_pages(self, symbol: str, start: date, end: date) -> Iterator[Page]:
         """Yield pages, each asked for by a request that states everything anew.
@@ -154,7 +157,7 @@ class PolygonClient:
         page = fetch_page(self._transport, request, wire.GROUPED_DAILY, {})
         self._check_adjusted(page, request)
         require_inside(page.frame, pl.col("date") == day, request)
-        return page.frame.sort("symbol")
+        return each_once(page.frame, schemas.DAILY_BARS, request, by=("symbol",))
 
     def _check_adjusted(self, page: Page, request: Request) -> None:
         if page.frame.height and page.adjusted is not self._adjusted:
@@ -220,7 +223,8 @@ class PolygonClient:
         )
         frame, pages = self._all(request, rows)
         require_inside(frame, within("timestamp", start, end), request)
-        return Ticks(_each_once(frame, rows.table), pages)
+        by = ("timestamp", "sequence_number")
+        return Ticks(each_once(frame, rows.table, request, by=by), pages)
 
     # reference --------------------------------------------------------------------------------
 
@@ -242,7 +246,8 @@ class PolygonClient:
             order="asc",
             limit=TICKERS_LIMIT,
         )
-        return self._all(request, wire.TICKERS, as_of=as_of)[0].sort("symbol")
+        frame, _ = self._all(request, wire.TICKERS, as_of=as_of)
+        return each_once(frame, wire.TICKERS.table, request)
 
     def ticker_details(self, *, symbol: str, as_of: date) -> pl.DataFrame:
         """Fetch what a stock was on a date within its listing.
@@ -283,7 +288,8 @@ class PolygonClient:
             Rows of the FLOAT_SHARES table, sorted by symbol.
         """
         request = Request.of(path_of("stocks", "vX", "float"), ticker=symbol, limit=CORPORATE_LIMIT)
-        return self._all(request, wire.FLOAT_SHARES)[0].unique(maintain_order=True).sort("symbol")
+        frame, _ = self._all(request, wire.FLOAT_SHARES)
+        return each_once(frame, wire.FLOAT_SHARES.table, request)
 
     def splits(self, *, start: date, end: date, symbol: str | None = None) -> pl.DataFrame:
         """Fetch splits with an execution date in [start, end).
@@ -336,22 +342,23 @@ class PolygonClient:
         )
         frame, _ = self._all(request, wire.NEWS)
         require_inside(frame, within("published_at", start, end), request)
-        of_symbol = frame.filter(pl.col("symbol") == symbol)
-        return of_symbol.unique(schemas.NEWS.key).sort("published_at", "news_id")
+        return each_once(frame.filter(pl.col("symbol") == symbol), schemas.NEWS, request)
 
     def conditions(self) -> pl.DataFrame:
         """Fetch the condition codes of stock trades and quotes, rows of the CONDITIONS table."""
         request = Request.of(
             path_of("v3", "reference", "conditions"), asset_class="stocks", limit=CONDITIONS_LIMIT
         )
-        return self._all(request, wire.CONDITIONS)[0].sort("condition_id", "type")
+        frame, _ = self._all(request, wire.CONDITIONS)
+        return each_once(frame, wire.CONDITIONS.table, request, by=("condition_id", "type"))
 
     def exchanges(self) -> pl.DataFrame:
         """Fetch the venues, rows of the EXCHANGES table; several may share an id."""
         request = Request.of(
             path_of("v3", "reference", "exchanges"), asset_class="stocks", locale="us"
         )
-        return self._all(request, wire.EXCHANGES)[0].sort("exchange_id", "type", "name")
+        frame, _ = self._all(request, wire.EXCHANGES)
+        return each_once(frame, wire.EXCHANGES.table, request)
 
     def market_status(self) -> pl.DataFrame:
         """Fetch whether the market is open: one row with `market` and `server_at`."""
@@ -364,31 +371,17 @@ class PolygonClient:
         It looks forward only; the past stands in `sessions.calendar`.
         """
         request = Request.of(path_of("v1", "marketstatus", "upcoming"))
-        return self._all(request, wire.HOLIDAYS)[0].sort("date", "exchange")
+        frame, _ = self._all(request, wire.HOLIDAYS)
+        return each_once(frame, wire.HOLIDAYS.table, request)
 
     def _dated(
         self, request: Request, rows: wire.Wire, day: str, start: date, end: date
     ) -> pl.DataFrame:
         frame, _ = self._all(request, rows)
         require_inside(frame, pl.col(day).is_between(start, end, closed="left"), request)
-        return frame.unique(maintain_order=True).sort("symbol", day)
+        return each_once(frame, rows.table, request, by=("symbol", day))
 
     def _all(self, request: Request, rows: wire.Wire, **facts: object) -> tuple[pl.DataFrame, int]:
         """Return the rows of every page, and how many pages there were."""
         pages = [page.frame for page in follow(self._transport, request, rows, facts)]
         return pl.concat(pages), len(pages)
-
-
-def _each_once(frame: pl.DataFrame, table: schemas.Table) -> pl.DataFrame:
-    """Keep one row per identity, sorted by SIP timestamp, then sequence number.
-
-    Should copies of a row differ, the same one stays whatever their order: all columns are sorted.
-    """
-    rest = [name for name in table.columns if name not in ("timestamp", "sequence_number")]
-    order = [
-        pl.col(name).cast(pl.List(pl.String)).list.join(",")
-        if isinstance(table.columns[name].dtype, pl.List)
-        else pl.col(name)
-        for name in ("timestamp", "sequence_number", *rest)
-    ]
-    return frame.sort(order).unique(table.key, keep="first", maintain_order=True)

@@ -6,7 +6,7 @@ Keep out: whether and how long to wait before another try (transport).
     ProviderError                 keeps method, url (path and query, never the key) and status
     ├── RequestRefused            permanent: the same request will be refused again
     │   ├── KeyRefused            401, the key is missing or unknown
-    │   ├── NotEntitled           403, the plan does not include it
+    │   ├── NotEntitled           403, the plan does not include it (or a proxy forbids it)
     │   │   ├── EndpointNotEntitled     this endpoint
     │   │   └── TimeframeNotEntitled    this date (before the plan's history, too recent, future)
     │   ├── NotFound              404, e.g. details of an unknown ticker
@@ -35,6 +35,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import ClassVar, Final
+from urllib.parse import quote, quote_plus
 
 MAX_TEXT: Final = 300  # characters of the provider's own words in a message
 
@@ -70,10 +71,12 @@ class ProviderError(Exception):
         self.attempts = 1
 
     def redact(self, key: str) -> None:
-        """Cut a key out of everything that the error shows: a server may echo it."""
-        self.problem = self.problem.replace(key, "***")
-        self.url = self.url.replace(key, "***")
+        """Cut a key out of everything that the error shows or leads to: a server may echo it."""
+        for shown in {key, quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]}:
+            self.problem = self.problem.replace(shown, "***")
+            self.url = self.url.replace(shown, "***")
         self.args = (self.problem, self.url, self.status, self.retry_after_s)
+        self.__cause__ = self.__context__ = None  # their words are the HTTP library's own
 
     def __str__(self) -> str:
         status = "" if self.status is None else f" answered {self.status}"
@@ -198,8 +201,7 @@ def error_of_status(
         problem = f"{said}. Set MASSIVE_API_KEY or POLYGON_API_KEY to a valid key"
         return KeyRefused(problem, url, status)
     if status == 403:
-        kind = TimeframeNotEntitled if "timeframe" in said.lower() else EndpointNotEntitled
-        return kind(said, url, status)
+        return _kind_of_403(said)(said, url, status)
     if status == 404:
         return NotFound(said, url, status)
     if status == 429:
@@ -207,6 +209,13 @@ def error_of_status(
     if status == 408 or status >= 500:
         return ServerFailed(said, url, status, retry_after_s)
     return BadRequest(said, url, status)
+
+
+def _kind_of_403(said: str) -> type[NotEntitled]:
+    """Tell by the provider's words; others (a proxy's page) say neither, and are taken so."""
+    if "timeframe" in said.lower():
+        return TimeframeNotEntitled
+    return EndpointNotEntitled if "not entitled" in said.lower() else NotEntitled
 
 
 def provider_text(body: bytes) -> str:

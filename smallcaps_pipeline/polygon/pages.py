@@ -11,11 +11,14 @@ them on the configured base and adds the key. A cursor holds every filter: nothi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from smallcaps_pipeline.polygon.errors import BrokenAnswer, RepeatedCursor
 from smallcaps_pipeline.polygon.frames import Page, read_page
 from smallcaps_pipeline.polygon.transport import Request, Transport
 from smallcaps_pipeline.polygon.wire import Wire
+
+MOST_EMPTY: Final = 20  # pages without rows in a row, each leading to a next one
 
 
 def fetch_page(
@@ -31,16 +34,24 @@ def follow(
     """Yield every page of a request, in order.
 
     Raises:
-        RepeatedCursor: A next page is one that was fetched before.
+        RepeatedCursor: A next page is one that was fetched before, by its cursor or by its rows,
+            or page after page comes empty.
         ProviderError: A page cannot be had. Pages yielded until then are not the whole answer.
     """
-    fetched = set()
+    fetched: set[Request] = set()
+    empty = 0
+    last = None
     while True:
         fetched.add(request)
         page = fetch_page(transport, request, wire, facts)
+        empty = 0 if page.frame.height else empty + 1
+        if (last and page.frame.height and page.frame.equals(last.frame)) or empty > MOST_EMPTY:
+            problem = f"expected further rows on page {len(fetched)}, got the same or none again"
+            raise RepeatedCursor(problem, request.url)
         yield page
         if page.next_url is None:
             return
+        last = page
         request = next_request(page.next_url, request)
         if request in fetched:
             problem = f"expected a further page after page {len(fetched)}, got one a second time"
@@ -55,6 +66,6 @@ def next_request(next_url: str, request: Request) -> Request:
     """
     try:
         return Request.of_url(next_url)
-    except ValueError as error:
+    except ValueError:
         problem = "expected a next_url with an absolute path, got one without"
-        raise BrokenAnswer(problem, request.url) from error
+        raise BrokenAnswer(problem, request.url) from None  # it may hold a key

@@ -10,8 +10,10 @@ nothing else. The wait is exponential with jitter, at least what Retry-After ask
 it waits the minute out where the plan counts by the minute. A 429 pauses every process that shares
 the budget.
 
-The key travels in a header only, and is cut out of errors lest the provider echoed it. HTTP/2
-stays off: its library logs headers.
+The key travels in a header only. It is cut out of errors lest the provider echoed it, in plain text
+or encoded as in a URL; the HTTP library's exception, whose words nobody checks, ends here: its text
+stands in ours, and neither `__cause__` nor `__context__` leads to it. HTTP/2 stays off: its library
+logs headers, and the limit is calls per second, which few connections reach.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ WHOLE_ANSWER_TIMEOUTS: Final = 4  # read time-outs that an answer which drips ma
 MINUTE_S: Final = 60.0
 # A provider that asks us to stay away longer is not waited for here: the error says how long.
 LONGEST_WAIT_S: Final = 600.0
+LARGEST_BODY: Final = 512 * 2**20  # bytes; a page of 50,000 rows has 14 million
 KEY_PARAMETER: Final = "apikey"
 
 
@@ -116,7 +119,7 @@ class Answer:
     """A whole, decoded body with its headers."""
 
     request: Request
-    body: bytes
+    body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
 
 
@@ -133,11 +136,17 @@ class RetryPolicy:
         """Return the seconds before the next try."""
         error = state.outcome.exception() if state.outcome else None
         asked_s = error.retry_after_s if isinstance(error, ProviderError) else None
-        if asked_s is None and isinstance(error, RateLimited) and self.by_the_minute:
-            asked_s = min(MINUTE_S, self.wait_max_s)
+        if isinstance(error, RateLimited):
+            asked_s = self.pause_s(error)
         growing_s = wait_exponential(self.wait_s, self.wait_max_s)(state)
         # Jitter on top, never below: those who were sent away together must not return together.
         return max(growing_s, asked_s or 0.0) + wait_random(0, self.wait_s)(state)
+
+    def pause_s(self, error: RateLimited) -> float:
+        """Return the seconds that nobody may call after a 429, tried again or not."""
+        if error.retry_after_s is not None:
+            return error.retry_after_s
+        return min(MINUTE_S, self.wait_max_s) if self.by_the_minute else self.wait_s
 
 
 class Transport:
@@ -201,6 +210,8 @@ class Transport:
             answered: Answered = retrying(self._attempt, request, read)
         except ProviderError as error:
             error.attempts = retrying.statistics.get("attempt_number", 1)
+            if isinstance(error, RateLimited):  # given up here, but not by the others
+                self._pacer.pause(self._retry.pause_s(error))
             raise
         return answered
 
@@ -216,8 +227,9 @@ class Transport:
                 answer = self._send(request)
             return read(answer)
         except ProviderError as error:
-            error.redact(self._key)
-            raise
+            failed = error
+        failed.redact(self._key)
+        raise failed
 
     def _send(self, request: Request) -> Answer:
         try:
@@ -240,10 +252,13 @@ class Transport:
         return Answer(request, body, response.headers)
 
     def _receive(self, response: httpx.Response, request: Request) -> bytes:
-        started = self._clock()
-        chunks = []
+        started, size, chunks = self._clock(), 0, []
         for chunk in response.iter_bytes():
             chunks.append(chunk)
+            size += len(chunk)
+            if size > LARGEST_BODY:
+                problem = f"expected at most {LARGEST_BODY} bytes, got more"
+                raise BrokenAnswer(problem, request.url, response.status_code)
             if self._clock() - started > self._longest_s:
                 problem = f"expected the whole answer within {self._longest_s:g} s, it still drips"
                 raise ConnectionBroken(problem, request.url, response.status_code)
@@ -254,7 +269,7 @@ class Transport:
         wait_s = state.next_action.sleep if state.next_action else 0.0
         log.warning("%s; trying again in %.1f s", error, wait_s)
         if isinstance(error, RateLimited):
-            self._pacer.pause(wait_s)
+            self._pacer.pause(wait_s)  # it grows from try to try, and everyone keeps to it
 
 
 def http_client(

@@ -1,0 +1,55 @@
+"""Each row once: the provider repeats rows at page edges, and sometimes in a page.
+
+Belongs here: which copy of a row stays.
+Keep out: whether rows are missing (frames, pages) or belong to the request (asked).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import polars as pl
+
+from smallcaps_pipeline.polygon.transport import Request
+from smallcaps_pipeline.schemas import Table
+
+log = logging.getLogger(__name__)
+
+
+def each_once(
+    frame: pl.DataFrame, table: Table, request: Request, *, by: tuple[str, ...] = ()
+) -> pl.DataFrame:
+    """Keep one row per key of its table, sorted by `by`, then by the rest of the key.
+
+    Should copies of a row differ, the same one stays whatever their order, and a warning says how
+    many: rows are sorted by all columns, nulls first, and the first stays. A table without a key
+    loses equal copies only.
+    """
+    key = table.key or tuple(table.columns)
+    order = (*by, *(name for name in key if name not in by))
+    sortable = {name: _sortable(name, table) for name in table.columns}
+    if not frame.select(sortable[name] for name in key).is_duplicated().any():
+        return frame.sort(sortable[name] for name in order)
+    rest = [name for name in table.columns if name not in order]
+    ordered = frame.sort(sortable[name] for name in (*order, *rest))
+    kept = ordered.filter(_first(sortable[name] for name in key))
+    distinct = ordered.select(_first(sortable.values()).sum()).item()
+    if differing := distinct - kept.height:
+        log.warning(
+            "%s: %d rows of %s differ from another row of their key %s; one of each is kept",
+            request.url, differing, table.name, ", ".join(key),
+        )  # fmt: skip
+    return kept
+
+
+def _first(columns: Iterable[pl.Expr]) -> pl.Expr:
+    """Return whether a row is the first of those that agree in some columns."""
+    return pl.struct(list(columns)).is_first_distinct()
+
+
+def _sortable(name: str, table: Table) -> pl.Expr:
+    """Return a column as it can be sorted and compared: lists of codes as text."""
+    if isinstance(table.columns[name].dtype, pl.List):
+        return pl.col(name).cast(pl.List(pl.String)).list.join(",")
+    return pl.col(name)

@@ -25,7 +25,7 @@ Call = Callable[[PolygonClient], pl.DataFrame]
 
 
 def market() -> SimulatedMarket:
-    return SimulatedMarket(seed=7, symbols=4, first=date(2025, 9, 1), last=date(2025, 10, 31))
+    return SimulatedMarket(seed=7, symbols=4, first=date(2025, 8, 1), last=date(2025, 10, 31))
 
 
 def provider(**changes: Any) -> Provider:

@@ -26,6 +26,7 @@ from smallcaps_pipeline.emulator.quotes import SHARES_FROM
 from smallcaps_pipeline.emulator.source import (
     FLOATS,
     SHORT_INTEREST,
+    TICKER_CHANGES,
     TICKERS,
     WIRE_QUOTES,
     WIRE_TRADES,
@@ -33,6 +34,7 @@ from smallcaps_pipeline.emulator.source import (
 from smallcaps_pipeline.schemas import (
     BARS,
     DAILY_BARS,
+    DIVIDENDS,
     I32,
     I64,
     NEWS,
@@ -125,6 +127,12 @@ class RecordedMarket:
 
     def splits(self) -> pl.DataFrame:
         return SPLITS.empty()
+
+    def ticker_changes(self) -> pl.DataFrame:
+        return TICKER_CHANGES.empty()
+
+    def dividends(self) -> pl.DataFrame:
+        return DIVIDENDS.empty()
 
     def short_interest(self) -> pl.DataFrame:
         return SHORT_INTEREST.empty()

@@ -51,12 +51,12 @@ def reference_routes(source: MarketSource, options: Options) -> list[Route]:
         route("/v3/reference/tickers", _tickers),
         route("/v3/reference/tickers/types", _types),
         route("/v3/reference/tickers/{ticker}", _details),
+        route("/vX/reference/tickers/{ticker}/events", _events),
         route("/stocks/v1/short-interest", _short_interest),
         route("/stocks/vX/float", _floats),
         route("/stocks/v1/splits", _splits_v1),
         route("/v3/reference/splits", _splits_v3),
-        route("/stocks/v1/dividends", _no_dividends),
-        route("/v3/reference/dividends", _no_dividends),
+        route("/stocks/v1/dividends", _dividends),
         route("/v2/reference/news", _news),
         route("/v3/reference/conditions", _conditions),
         route("/v3/reference/exchanges", _exchanges),
@@ -234,9 +234,42 @@ def _splits_v3(source: MarketSource, options: Options, request: Request) -> Resp
     return _page(request, options, query, rows, (10, 1000))
 
 
-def _no_dividends(source: MarketSource, options: Options, request: Request) -> Response:
-    """Answer that nobody paid any: neither source knows dividends, and nothing here reads them."""
-    return results(request, "[]")
+def _dividends(source: MarketSource, options: Options, request: Request) -> Response:
+    query = _query(request)
+    rows = [
+        {
+            **row,
+            "id": row.pop("dividend_id"),
+            "record_date": row["ex_dividend_date"],
+            "split_adjusted_cash_amount": row["cash_amount"],
+            "distribution_type": "recurring",
+            "frequency": 4,
+        }
+        for row in _wire_rows(source.dividends())
+    ]
+    rows = matching(rows, query, "ticker", "ex_dividend_date", "frequency", "distribution_type")
+    return _page(request, options, query, _sorted(rows, query, "ticker.asc"), (100, 5000))
+
+
+def _events(source: MarketSource, options: Options, request: Request) -> Response:
+    """Answer with the symbols of a company, newest first, asked by its present or last one."""
+    symbol = request.path_params["ticker"]
+    read_choice(_query(request), "types", "ticker_change", "ticker_change")
+    known = source.tickers().filter(pl.col("symbol") == symbol)
+    if known.is_empty():
+        raise UnknownTickerError(symbol)
+    changes = source.ticker_changes().filter(pl.col("symbol") == symbol)
+    listed = _text(known["list_date"].item())
+    events = [(_text(day), ticker) for _, day, ticker in changes.iter_rows()]
+    row = {
+        "name": known["name"].item(),
+        "cik": known["cik"].item(),
+        "events": [
+            {"ticker_change": {"ticker": ticker}, "type": "ticker_change", "date": day}
+            for day, ticker in reversed(events or [(listed, symbol)])
+        ],
+    }
+    return results(request, wire.dumped([row])[1:-1])
 
 
 def _news(source: MarketSource, options: Options, request: Request) -> Response:

@@ -85,9 +85,14 @@ def gateway_page(status: HTTPStatus) -> Response:
 
 def results(request: Request, rows: str | None, **head: Any) -> Response:
     """Answer with an envelope; `rows` is JSON text, None leaves `results` out."""
+    return rows_under("results", request, rows, **head)
+
+
+def rows_under(name: str, request: Request, rows: str | None, **head: Any) -> Response:
+    """Answer with an envelope whose rows stand under another key than `results`."""
     known = {name: value for name, value in head.items() if value is not None}
     full = {**known, "status": "OK", "request_id": request.scope[REQUEST_ID]}
-    return Response(wire.envelope(full, rows), media_type=_JSON)
+    return Response(wire.envelope(full, rows, name), media_type=_JSON)
 
 
 def bare(value: Any) -> Response:

@@ -11,6 +11,7 @@ large cap, a penny stock, and a small cap that is delisted on the way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -35,6 +36,8 @@ class Company:
     `level` is the USD price around which it wanders, `quiet_dollars` its dollar volume of a quiet
     day, `spread_bps` its usual quoted spread in regular hours, `sigma` the standard deviation of a
     quiet minute's log return, `lively` the share of its days on which something happens.
+    `renamed_date` is its first day under `symbol`, `former_symbol` what it was called before;
+    `quarterly_dividend` is in USD per share.
     """
 
     symbol: str
@@ -52,6 +55,9 @@ class Company:
     list_date: date
     reverse_splits: bool = False
     delisted_date: date | None = None
+    former_symbol: str | None = None
+    renamed_date: date | None = None
+    quarterly_dividend: float = 0.0
 
     @property
     def tape(self) -> int:
@@ -64,13 +70,47 @@ class Company:
         return f"99{sum(ord(c) * 31**i for i, c in enumerate(self.symbol)) % 10**8:08d}"
 
 
-def roster(seed: int, symbols: int, delisted_on: date) -> tuple[Company, ...]:
+@dataclass(frozen=True)
+class Listing:
+    """A company under one symbol: the days [first, end), None where there is no such bound.
+
+    A day is drawn by the company, whatever it was called: a renamed one goes on where it was.
+    """
+
+    symbol: str
+    company: Company
+    first: date | None = None
+    end: date | None = None
+
+    @property
+    def listed_from(self) -> date:
+        """Return the first day of the listing."""
+        return self.first or self.company.list_date
+
+    def holds(self, day: date) -> bool:
+        """Say whether the company was listed under the symbol on a day."""
+        return self.listed_from <= day and (self.end is None or day < self.end)
+
+
+def listings(companies: Sequence[Company]) -> dict[str, Listing]:
+    """Return every symbol that companies have or had."""
+    found = {}
+    for one in companies:
+        if one.former_symbol is not None:
+            former = Listing(one.former_symbol, one, None, one.renamed_date)
+            found[former.symbol] = former
+        found[one.symbol] = Listing(one.symbol, one, one.renamed_date, one.delisted_date)
+    return found
+
+
+def roster(seed: int, symbols: int, *, delisted_on: date, renamed_on: date) -> tuple[Company, ...]:
     """List the companies of a market: `symbols` small caps, and four outsiders.
 
     Args:
         seed: Seed of the market.
         symbols: How many small caps.
         delisted_on: First day without trading of the one that is delisted.
+        renamed_on: First day under its new symbol of the one that is renamed.
 
     Raises:
         ValueError: `symbols` is below 1 or beyond the tickers that can be made.
@@ -78,7 +118,7 @@ def roster(seed: int, symbols: int, delisted_on: date) -> tuple[Company, ...]:
     if not 1 <= symbols <= MOST_SYMBOLS:
         raise ValueError(f"symbols is {symbols}, expected 1 to {MOST_SYMBOLS}")
     small = [_small_cap(seed, _ticker(i), i) for i in range(symbols)]
-    return (*small, *_outsiders(seed, delisted_on))
+    return (*small, *_outsiders(seed, delisted_on, renamed_on))
 
 
 def _ticker(position: int) -> str:
@@ -122,7 +162,7 @@ def _draw_company(rng: Rng, symbol: str) -> Company:
     )
 
 
-def _outsiders(seed: int, delisted_on: date) -> tuple[Company, ...]:
+def _outsiders(seed: int, delisted_on: date, renamed_on: date) -> tuple[Company, ...]:
     def base(symbol: str) -> Company:
         return _draw_company(stable_rng(seed, symbol, "company"), symbol)
 
@@ -136,6 +176,7 @@ def _outsiders(seed: int, delisted_on: date) -> tuple[Company, ...]:
         spread_bps=10.0,
         sigma=0.0004,
         lively=0.02,
+        quarterly_dividend=0.11,
     )
     large = replace(
         base("SLRG"),
@@ -149,6 +190,9 @@ def _outsiders(seed: int, delisted_on: date) -> tuple[Company, ...]:
         lively=0.02,
         shares_outstanding=400_000_000,
         float_shares=380_000_000,
+        former_symbol="SLRO",
+        renamed_date=renamed_on,
+        quarterly_dividend=0.24,
     )
     penny = replace(
         base("SPNY"), name="Simulated Penny Inc.", type="CS", level=0.2, quiet_dollars=2e5

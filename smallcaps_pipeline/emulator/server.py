@@ -32,6 +32,7 @@ from smallcaps_pipeline.emulator.market_routes import market_routes
 from smallcaps_pipeline.emulator.options import Options
 from smallcaps_pipeline.emulator.params import BadParameterError
 from smallcaps_pipeline.emulator.reference_routes import reference_routes
+from smallcaps_pipeline.emulator.snapshot_routes import snapshot_routes
 from smallcaps_pipeline.emulator.source import MarketSource
 
 LOOPBACK: Final = "127.0.0.1"
@@ -84,6 +85,7 @@ def create_app(source: MarketSource, *, options: Options | None = None) -> Gatew
     routes = [
         Route("/", about),
         *market_routes(source, options),
+        *snapshot_routes(source, options),
         *reference_routes(source, options),
     ]
     handlers = {

@@ -72,6 +72,17 @@ FLOATS: Final = Table(
     ("symbol",),
 )
 
+TICKER_CHANGES: Final = Table(
+    "ticker_changes",
+    "one symbol of a company that has had several",
+    {
+        "symbol": Column(STR, "the company's symbol today, or its last one"),
+        "date": Column(pl.Date, "first day under `ticker`"),
+        "ticker": Column(STR, "its symbol from that day on"),
+    },
+    ("symbol", "date"),
+)
+
 
 class MarketSource(Protocol):
     """A market that can be asked for what the provider's endpoints give.
@@ -118,6 +129,12 @@ class MarketSource(Protocol):
 
     def splits(self) -> pl.DataFrame:
         """Return the splits (`schemas.SPLITS`), by symbol and date."""
+
+    def ticker_changes(self) -> pl.DataFrame:
+        """Return the symbols of renamed companies (`TICKER_CHANGES`), by symbol and date."""
+
+    def dividends(self) -> pl.DataFrame:
+        """Return the dividends (`schemas.DIVIDENDS`), by symbol and ex-date."""
 
     def short_interest(self) -> pl.DataFrame:
         """Return the short interest (`SHORT_INTEREST`), by symbol and date."""

@@ -107,12 +107,12 @@ def grouped_rows(bars: pl.DataFrame) -> str:
     return _rows(bars, _GROUPED_FIELDS)
 
 
-def envelope(head: Mapping[str, Any], rows: str | None) -> bytes:
-    """Put rows (JSON text) into an envelope; None leaves `results` out."""
+def envelope(head: Mapping[str, Any], rows: str | None, name: str = "results") -> bytes:
+    """Put rows (JSON text) into an envelope under a name; None leaves it out."""
     text = json.dumps(head)
     if rows is None:
         return text.encode()
-    return f'{text[:-1]}, "results":{rows}}}'.encode()
+    return f'{text[:-1]}, "{name}":{rows}}}'.encode()
 
 
 def dumped(rows: Sequence[Mapping[str, Any]]) -> str:

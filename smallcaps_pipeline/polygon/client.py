@@ -1,4 +1,4 @@
-"""The provider's menu: one method per endpoint.
+"""The provider's menu: one method per endpoint. Market data here, the rest in `reference`.
 
 Belongs here: paths, parameters, and the promises of each method.
 Keep out: HTTP (transport), paging (pages), JSON (frames), putting it together (connect).
@@ -11,7 +11,7 @@ Prices of bars are adjusted for splits as `settings.provider.adjusted` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from types import TracebackType
@@ -27,22 +27,18 @@ from smallcaps_pipeline.polygon.asked import (
     nanoseconds,
     require_inside,
     require_order,
-    rfc3339,
     within,
 )
 from smallcaps_pipeline.polygon.errors import WrongAdjustment
 from smallcaps_pipeline.polygon.frames import Page
 from smallcaps_pipeline.polygon.once import each_once
-from smallcaps_pipeline.polygon.pages import fetch_page, follow
+from smallcaps_pipeline.polygon.pages import fetch_page
+from smallcaps_pipeline.polygon.reference import ReferenceEndpoints
 from smallcaps_pipeline.polygon.transport import Request, Transport, path_of
 from smallcaps_pipeline.sessions import new_york_time
 
-# Most rows per page that each endpoint gives (the vendor's text; its schema says one more).
-TICKERS_LIMIT: Final = 1_000
-NEWS_LIMIT: Final = 1_000
-CONDITIONS_LIMIT: Final = 1_000
-CORPORATE_LIMIT: Final = 5_000  # splits, dividends, float
-SHORT_INTEREST_LIMIT: Final = 50_000
+# Symbols that a request for snapshots names at most: a URL is not to outgrow what servers take.
+SNAPSHOT_SYMBOLS: Final = 250
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class Ticks:
     pages: int
 
 
-class PolygonClient:
+class PolygonClient(ReferenceEndpoints):
     """One method per endpoint of the provider; threads may share a client.
 
     Args:
@@ -69,7 +65,7 @@ class PolygonClient:
     """
 
     def __init__(self, transport: Transport, *, page_limit: int, adjusted: bool) -> None:
-        self._transport = transport
+        super().__init__(transport)
         self._page_limit = page_limit
         self._adjusted = adjusted
 
@@ -226,162 +222,39 @@ class PolygonClient:
         by = ("timestamp", "sequence_number")
         return Ticks(each_once(frame, rows.table, request, by=by), pages)
 
-    # reference --------------------------------------------------------------------------------
+    # snapshots --------------------------------------------------------------------------------
 
-    def tickers(self, *, as_of: date, active: bool = True) -> pl.DataFrame:
-        """Fetch the stocks that were listed (`active`), or no longer listed, on a date.
+    def snapshots(self, *, symbols: Sequence[str] | None = None) -> pl.DataFrame:
+        """Fetch how stocks stand now: today's bar, the last minute, the last trade and quote.
 
-        No filter by type or exchange is sent: the provider leaves both blank on old records and
-        would drop real stocks without a word.
+        The provider clears it at 03:30 New York time. Today's bar is null until regular hours have
+        traded; before, the last minute's close or the last trade tells the price. What the plan
+        does not include (last trade, last quote) is null.
 
-        Returns:
-            Rows of the TICKER_DETAILS table, sorted by symbol; size and listing date are null.
-        """
-        request = Request.of(
-            path_of("v3", "reference", "tickers"),
-            market="stocks",
-            date=str(as_of),
-            active=active,
-            sort="ticker",
-            order="asc",
-            limit=TICKERS_LIMIT,
-        )
-        frame, _ = self._all(request, wire.TICKERS, as_of=as_of)
-        return each_once(frame, wire.TICKERS.table, request)
-
-    def ticker_details(self, *, symbol: str, as_of: date) -> pl.DataFrame:
-        """Fetch what a stock was on a date within its listing.
-
-        The provider matches `as_of` with the period that a filing reports on, not with its filing
-        date: shares and market cap may have become public weeks after `as_of`.
+        Args:
+            symbols: Stocks to ask for; None asks for all, in one answer.
 
         Returns:
-            One row of the TICKER_DETAILS table; `float_shares` is null.
+            Rows of the SNAPSHOTS table, sorted by symbol. A symbol that the provider does not know
+            has no row: it says nothing about it.
 
         Raises:
-            NotFound: The symbol is unknown, or was not listed on that date.
+            ValueError: `symbols` is empty, or one of them is no symbol.
+            ProviderError: The snapshots cannot be had.
         """
-        path = path_of("v3", "reference", "tickers", checked_symbol(symbol))
-        request = Request.of(path, date=str(as_of))
-        return self._all(request, wire.TICKER_DETAILS, as_of=as_of)[0]
+        path = path_of("v2", "snapshot", "locale", "us", "markets", "stocks", "tickers")
+        if symbols is None:
+            return self._snapshots(Request.of(path, include_otc=False))
+        if not symbols:
+            raise ValueError("expected symbols, got none; None asks for all")
+        named = sorted({checked_symbol(symbol) for symbol in symbols})
+        groups = [named[i : i + SNAPSHOT_SYMBOLS] for i in range(0, len(named), SNAPSHOT_SYMBOLS)]
+        parts = [
+            self._snapshots(Request.of(path, tickers=",".join(group), include_otc=False))
+            for group in groups
+        ]
+        return pl.concat(parts).filter(pl.col("symbol").is_in(named)).sort("symbol")
 
-    def short_interest(self, *, start: date, end: date, symbol: str | None = None) -> pl.DataFrame:
-        """Fetch short interest of settlement dates [start, end); published days later.
-
-        Returns:
-            Rows of the SHORT_INTEREST table, sorted by symbol, then settlement date.
-        """
-        require_order(start, end)
-        request = Request.of(
-            path_of("stocks", "v1", "short-interest"),
-            ticker=symbol,
-            settlement_date__gte=str(start),
-            settlement_date__lt=str(end),
-            limit=SHORT_INTEREST_LIMIT,
-        )
-        return self._dated(request, wire.SHORT_INTEREST, "settlement_date", start, end)
-
-    def float_shares(self, *, symbol: str | None = None) -> pl.DataFrame:
-        """Fetch the free float as known today; the provider keeps no history of it.
-
-        Returns:
-            Rows of the FLOAT_SHARES table, sorted by symbol.
-        """
-        request = Request.of(path_of("stocks", "vX", "float"), ticker=symbol, limit=CORPORATE_LIMIT)
-        frame, _ = self._all(request, wire.FLOAT_SHARES)
-        return each_once(frame, wire.FLOAT_SHARES.table, request)
-
-    def splits(self, *, start: date, end: date, symbol: str | None = None) -> pl.DataFrame:
-        """Fetch splits with an execution date in [start, end).
-
-        Returns:
-            Rows of the SPLITS table, sorted by symbol, then execution date.
-        """
-        require_order(start, end)
-        request = Request.of(
-            path_of("stocks", "v1", "splits"),
-            ticker=symbol,
-            execution_date__gte=str(start),
-            execution_date__lt=str(end),
-            sort="execution_date.asc",
-            limit=CORPORATE_LIMIT,
-        )
-        return self._dated(request, wire.SPLITS, "execution_date", start, end)
-
-    def dividends(self, *, start: date, end: date, symbol: str | None = None) -> pl.DataFrame:
-        """Fetch cash dividends with an ex-date in [start, end).
-
-        Returns:
-            Rows of the DIVIDENDS table, sorted by symbol, then ex-date.
-        """
-        require_order(start, end)
-        request = Request.of(
-            path_of("stocks", "v1", "dividends"),
-            ticker=symbol,
-            ex_dividend_date__gte=str(start),
-            ex_dividend_date__lt=str(end),
-            limit=CORPORATE_LIMIT,
-        )
-        return self._dated(request, wire.DIVIDENDS, "ex_dividend_date", start, end)
-
-    def news(self, *, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
-        """Fetch news that name a symbol, published in [start, end).
-
-        Returns:
-            Rows of the NEWS table for this symbol, sorted by publication, then id.
-        """
-        require_order(start, end)
-        request = Request.of(
-            path_of("v2", "reference", "news"),
-            ticker=checked_symbol(symbol),
-            published_utc__gte=rfc3339(start),
-            published_utc__lt=rfc3339(end),
-            order="asc",
-            sort="published_utc",
-            limit=NEWS_LIMIT,
-        )
-        frame, _ = self._all(request, wire.NEWS)
-        require_inside(frame, within("published_at", start, end), request)
-        return each_once(frame.filter(pl.col("symbol") == symbol), schemas.NEWS, request)
-
-    def conditions(self) -> pl.DataFrame:
-        """Fetch the condition codes of stock trades and quotes, rows of the CONDITIONS table."""
-        request = Request.of(
-            path_of("v3", "reference", "conditions"), asset_class="stocks", limit=CONDITIONS_LIMIT
-        )
-        frame, _ = self._all(request, wire.CONDITIONS)
-        return each_once(frame, wire.CONDITIONS.table, request, by=("condition_id", "type"))
-
-    def exchanges(self) -> pl.DataFrame:
-        """Fetch the venues, rows of the EXCHANGES table; several may share an id."""
-        request = Request.of(
-            path_of("v3", "reference", "exchanges"), asset_class="stocks", locale="us"
-        )
-        frame, _ = self._all(request, wire.EXCHANGES)
-        return each_once(frame, wire.EXCHANGES.table, request)
-
-    def market_status(self) -> pl.DataFrame:
-        """Fetch whether the market is open: one row with `market` and `server_at`."""
-        request = Request.of(path_of("v1", "marketstatus", "now"))
-        return self._all(request, wire.MARKET_STATUS)[0]
-
-    def upcoming_holidays(self) -> pl.DataFrame:
-        """Fetch the coming closed and short days, rows of the HOLIDAYS table by date.
-
-        It looks forward only; the past stands in `sessions.calendar`.
-        """
-        request = Request.of(path_of("v1", "marketstatus", "upcoming"))
-        frame, _ = self._all(request, wire.HOLIDAYS)
-        return each_once(frame, wire.HOLIDAYS.table, request)
-
-    def _dated(
-        self, request: Request, rows: wire.Wire, day: str, start: date, end: date
-    ) -> pl.DataFrame:
-        frame, _ = self._all(request, rows)
-        require_inside(frame, pl.col(day).is_between(start, end, closed="left"), request)
-        return each_once(frame, rows.table, request, by=("symbol", day))
-
-    def _all(self, request: Request, rows: wire.Wire, **facts: object) -> tuple[pl.DataFrame, int]:
-        """Return the rows of every page, and how many pages there were."""
-        pages = [page.frame for page in follow(self._transport, request, rows, facts)]
-        return pl.concat(pages), len(pages)
+    def _snapshots(self, request: Request) -> pl.DataFrame:
+        frame, _ = self._all(request, wire.SNAPSHOTS)
+        return each_once(frame, wire.SNAPSHOTS.table, request)

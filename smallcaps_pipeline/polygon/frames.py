@@ -104,7 +104,7 @@ def _read_json(body: bytes, wire: Wire) -> Any:
 def _schema(wire: Wire) -> Any:
     row = pa.struct(dict(wire.fields))
     results = row if wire.envelope in _ONE_ROW else pa.list_(row)
-    return pa.schema({"results": results, **_ENVELOPE})
+    return pa.schema({wire.results: results, **_ENVELOPE})
 
 
 def _rows(envelope: Any, wire: Wire, answer: Answer) -> pl.DataFrame:
@@ -112,13 +112,13 @@ def _rows(envelope: Any, wire: Wire, answer: Answer) -> pl.DataFrame:
     status = _value(envelope, "status")
     if status is not None and status not in GOOD_STATUSES and wire.envelope not in _BARE:
         raise BrokenAnswer(f"expected status OK, got {status!r}", answer.request.url)
-    results = envelope["results"].combine_chunks()
+    results = envelope[wire.results].combine_chunks()
     stated = _value(envelope, "resultsCount")
     stated = _value(envelope, "count") if stated is None else stated
     if results.null_count:
         if wire.envelope is Envelope.AGGREGATES and not stated:
             return pl.from_arrow(pa.schema(dict(wire.fields)).empty_table())  # type: ignore[return-value]
-        problem = f"expected `results` with rows of {wire.table.name}, got none"
+        problem = f"expected `{wire.results}` with rows of {wire.table.name}, got none"
         raise IncompleteAnswer(problem, answer.request.url)
     structs = results if wire.envelope in _ONE_ROW else results.flatten()
     if wire.envelope is Envelope.AGGREGATES and stated not in (None, len(structs)):
@@ -146,7 +146,7 @@ def _to_table(rows: pl.DataFrame, wire: Wire, facts: Mapping[str, object]) -> pl
     given = {name: pl.lit(value, wire.table.columns[name].dtype) for name, value in facts.items()}
     frame = rows.with_columns(**wire.columns, **given)
     if wire.explode:
-        frame = frame.explode(wire.explode).drop_nulls(wire.explode)
+        frame = frame.explode(wire.explode).drop_nulls(wire.explode[0])
     return wire.table.conform(frame)
 
 

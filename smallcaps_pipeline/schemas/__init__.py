@@ -49,8 +49,10 @@ from smallcaps_pipeline.schemas.universe import (
     NEWS,
     PREVIOUS_CLOSE,
     SHORT_INTEREST,
+    SNAPSHOTS,
     SPLITS,
     TICKER_DETAILS,
+    TICKER_EVENTS,
     UNIVERSE,
 )
 from smallcaps_pipeline.schemas.windows import (
@@ -88,10 +90,12 @@ __all__ = [
     "REFERENCE",
     "SET_ASIDE",
     "SHORT_INTEREST",
+    "SNAPSHOTS",
     "SPLITS",
     "STORED",
     "STR",
     "TICKER_DETAILS",
+    "TICKER_EVENTS",
     "TRADES",
     "UNIVERSE",
     "UTC_NS",

@@ -11,6 +11,7 @@ from smallcaps_pipeline.schemas.table import (
     I32,
     I64,
     STR,
+    UTC_NS,
     UTC_US,
     Table,
     columns,
@@ -47,6 +48,20 @@ SHORT_INTEREST = Table(
         ("days_to_cover", F64, "short interest / average daily volume, days"),
     ),
     ("symbol", "settlement_date"),
+)
+
+TICKER_EVENTS = Table(
+    "ticker_events",
+    "one symbol of a company and since when it has it",
+    columns(
+        ("symbol", STR, "ticker that was asked for"),
+        ("date", DATE, "first day under the ticker"),
+        ("ticker", STR, "the company's ticker from that day on"),
+        ("name", STR, "company as it is called today; null where not given"),
+        ("cik", STR, "registrant number; null where not given"),
+        ("composite_figi", STR, "FIGI; null where not given"),
+    ),
+    ("symbol", "date", "ticker"),
 )
 
 SPLITS = Table(
@@ -90,7 +105,9 @@ DIVIDENDS = Table(
     "one cash dividend",
     columns(
         ("symbol", STR, "ticker"),
+        ("declaration_date", DATE, "when the company said so; null where not given"),
         ("ex_dividend_date", DATE, "first trading day without the dividend"),
+        ("pay_date", DATE, "payment; null where not given"),
         ("cash_amount", F64, "per share as paid, in `currency`"),
         ("currency", STR, "ISO code; null where not given"),
         ("dividend_id", STR, "provider's id"),
@@ -153,6 +170,43 @@ DAILY_BARS = Table(
         ("transactions", I64, "trades; null where not given"),
     ),
     ("date", "symbol"),
+)
+
+SNAPSHOTS = Table(
+    "snapshots",
+    "one stock as it stands now",
+    columns(
+        ("symbol", STR, "ticker"),
+        ("updated_at", UTC_NS, "last change; null where there was none today"),
+        *(
+            (f"{of}_{name}", F64, f"{text} of {what}; null before it has traded")
+            for of, what in (("day", "today's regular hours"), ("minute", "the last minute"))
+            for name, text in (
+                ("open", "open, USD,"),
+                ("high", "high, USD,"),
+                ("low", "low, USD,"),
+                ("close", "close, USD,"),
+                ("volume", "shares"),
+                ("vwap", "VWAP, USD,"),
+            )
+        ),
+        ("minute", UTC_US, "start of the last minute that traded"),
+        ("minute_transactions", I64, "trades of the last minute"),
+        ("volume_so_far", F64, "shares of the day up to the last minute, premarket included"),
+        ("previous_close", F64, "close of the trading day before, USD"),
+        ("previous_volume", F64, "shares of the trading day before"),
+        ("last_trade_at", UTC_NS, "SIP timestamp of the last trade; null where not in the plan"),
+        ("last_price", F64, "its price, USD"),
+        ("last_size", F64, "its shares, possibly fractional"),
+        ("last_exchange", I32, "its venue, provider's id"),
+        ("last_conditions", pl.List(I32), "its condition codes; null = none given"),
+        ("last_quote_at", UTC_NS, "SIP timestamp of the NBBO; null where not in the plan"),
+        ("bid_price", F64, "USD; 0 or null = no bid"),
+        ("bid_size", F64, "raw number: round lots before 2025-11-03, shares from that day"),
+        ("ask_price", F64, "USD; 0 or null = no ask"),
+        ("ask_size", F64, "raw number: round lots before 2025-11-03, shares from that day"),
+    ),
+    ("symbol",),
 )
 
 PREVIOUS_CLOSE = Table(

@@ -35,8 +35,9 @@ def test_delisted_name_is_listed_as_of_its_days(
     assert gone.delisted_date is not None
     last_day = gone.delisted_date - timedelta(days=1)
     inactive = rows(client, "/v3/reference/tickers", active="false")
-    assert [row["ticker"] for row in inactive] == [gone.symbol]
-    assert inactive[0]["delisted_utc"] == f"{gone.delisted_date}T00:00:00Z"
+    delisted = {row["ticker"]: row["delisted_utc"] for row in inactive}
+    assert delisted.keys() == {gone.symbol, "SLRO"}  # the second one's company was renamed
+    assert delisted[gone.symbol] == f"{gone.delisted_date}T00:00:00Z"
     then = rows(client, "/v3/reference/tickers", date=last_day, limit=1000)
     assert gone.symbol in [row["ticker"] for row in then]
     path = f"/v3/reference/tickers/{gone.symbol}"
@@ -138,7 +139,6 @@ def test_code_tables(client: httpx.Client) -> None:
     assert not any(conditions[15].values())
     assert conditions[41] is None
     assert "CS" in [row["code"] for row in rows(client, "/v3/reference/tickers/types")]
-    assert rows(client, "/stocks/v1/dividends") == []
 
 
 def test_holidays_are_a_bare_array_of_what_comes(client: httpx.Client) -> None:
@@ -155,3 +155,67 @@ def test_holidays_are_a_bare_array_of_what_comes(client: httpx.Client) -> None:
         "status": "closed",
     } in (upcoming)
     assert client.get("/v1/marketstatus/now").json()["market"] == "closed"
+
+
+def test_renamed_company_goes_on_under_its_new_symbol(
+    client: httpx.Client, market: SimulatedMarket
+) -> None:
+    renamed = next(one for one in market.companies if one.former_symbol)
+    at = renamed.renamed_date
+    assert at is not None
+    path = f"/vX/reference/tickers/{renamed.symbol}/events"
+    events = client.get(path, params={"types": "ticker_change"}).json()["results"]["events"]
+    assert [(one["date"], one["ticker_change"]["ticker"]) for one in events] == [
+        (at.isoformat(), "SLRG"),
+        (renamed.list_date.isoformat(), "SLRO"),
+    ]
+    before, after = at - timedelta(days=7), at + timedelta(days=7)
+    assert market.days("SLRO", before, after)[-1] < at == market.days("SLRG", before, after)[0]
+    for day, symbol in ((at - timedelta(days=1), "SLRO"), (at, "SLRG")):
+        listed = {row["ticker"] for row in rows(client, "/v3/reference/tickers", date=day)}
+        assert listed & {"SLRO", "SLRG"} == {symbol}
+    grouped = {row["T"] for row in rows(client, f"/v2/aggs/grouped/locale/us/market/stocks/{at}")}
+    assert grouped & {"SLRO", "SLRG"} == {"SLRG"}
+    # The price goes on: what was the last close under the old symbol opens the new one's first day.
+    close = market.last_close("SLRO", at)
+    first = market.daily_bars(at, at, "SLRG")["open"].item()
+    assert close is not None
+    assert abs(first / close - 1) < 0.05
+
+
+def test_company_never_renamed_has_one_event_and_an_unknown_one_is_404(
+    client: httpx.Client,
+) -> None:
+    events = client.get("/vX/reference/tickers/BRCH/events").json()["results"]["events"]
+    assert [one["ticker_change"]["ticker"] for one in events] == ["BRCH"]
+    assert client.get("/vX/reference/tickers/NONE/events").status_code == 404
+
+
+def test_dividends_come_quarterly_from_two_names(client: httpx.Client) -> None:
+    found = rows(client, "/stocks/v1/dividends", limit=5)
+    assert {row["ticker"] for row in found} == {"SFND", "SLRG", "SLRO"}
+    assert all(row["declaration_date"] < row["ex_dividend_date"] < row["pay_date"] for row in found)
+    since = {"ticker": "SFND", "ex_dividend_date.gte": "2025-11-01"}
+    assert len(rows(client, "/stocks/v1/dividends", **since)) == 2
+
+
+def test_short_interest_is_there_once_it_was_published(client: httpx.Client) -> None:
+    found = rows(client, "/stocks/v1/short-interest", limit=50_000)
+    assert max(row["settlement_date"] for row in found) == "2026-03-13"  # and not LAST, 03-31
+
+
+def test_snapshot_is_how_the_last_day_ended(client: httpx.Client, market: SimulatedMarket) -> None:
+    path = "/v2/snapshot/locale/us/markets/stocks/tickers"
+    answer = client.get(path, params={"tickers": "BRCH,NONE"}).json()
+    (row,) = answer["tickers"]  # an unknown symbol is dropped without a word
+    daily = market.daily_bars(LAST, LAST, "BRCH").row(0, named=True)
+    assert (row["day"]["c"], row["day"]["v"]) == (daily["close"], daily["volume"])
+    bars = market.bars("BRCH", LAST)
+    assert row["min"]["c"] == bars["close"][-1]
+    assert row["min"]["av"] == pytest.approx(bars["volume"].sum())
+    trades, quotes = market.trades("BRCH", LAST), market.quotes("BRCH", LAST)
+    assert row["lastTrade"]["t"] == trades["timestamp"].to_physical()[-1]
+    assert row["lastQuote"]["P"] == quotes["ask_price"][-1]
+    everyone = client.get(path).json()["tickers"]
+    listed = [one for one in market.companies if one.delisted_date is None]
+    assert {one["ticker"] for one in everyone} == {one.symbol for one in listed}

@@ -29,6 +29,8 @@ def each_once(
     key = table.key or tuple(table.columns)
     order = (*by, *(name for name in key if name not in by))
     sortable = {name: _sortable(name, table) for name in table.columns}
+    if by and {*by} <= {*key} and frame.select(_ascends(*by)).item():
+        return frame  # as nearly every page comes; 6 ms of 50,000 rows saved
     if not frame.select(sortable[name] for name in key).is_duplicated().any():
         return frame.sort(sortable[name] for name in order)
     rest = [name for name in table.columns if name not in order]
@@ -41,6 +43,16 @@ def each_once(
             request.url, differing, table.name, ", ".join(key),
         )  # fmt: skip
     return kept
+
+
+def _ascends(*columns: str) -> pl.Expr:
+    """Return whether each row is greater than the one before, by the columns in turn."""
+    greater, equal = pl.lit(value=False), pl.lit(value=True)
+    for name in columns:
+        before = pl.col(name).shift(1)
+        greater |= equal & (pl.col(name) > before)
+        equal &= pl.col(name) == before
+    return greater.slice(1).all(ignore_nulls=False)
 
 
 def _first(columns: Iterable[pl.Expr]) -> pl.Expr:

@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 Answered = TypeVar("Answered")
 
 CONNECT_TIMEOUT_S: Final = 10.0
+KEEPALIVE_S: Final = 50.0  # servers close idle connections after a minute or so
 WHOLE_ANSWER_TIMEOUTS: Final = 4  # read time-outs that an answer which drips may take in all
 MINUTE_S: Final = 60.0
 # A provider that asks us to stay away longer is not waited for here: the error says how long.
@@ -304,7 +305,11 @@ def http_client(
             "User-Agent": "smallcaps-pipeline",
         },
         timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        limits=httpx.Limits(
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=KEEPALIVE_S,
+        ),
         follow_redirects=False,  # a redirect would carry the key to another host
         trust_env=not _is_loopback(base.hostname),  # no proxy stands before the emulator
         transport=transport,

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from smallcaps_pipeline.polygon.client import PolygonClient
+from smallcaps_pipeline.polygon.ledgers.opening import open_ledger
 from smallcaps_pipeline.polygon.limiter import CallBudget
 from smallcaps_pipeline.polygon.transport import RetryPolicy, Transport, http_client
 from smallcaps_pipeline.settings import Provider
@@ -24,6 +25,7 @@ def connect(
     base_url: str,
     api_key: str,
     limiter_folder: Path,
+    budget_url: str | None = None,
     http_transport: httpx.BaseTransport | None = None,
 ) -> PolygonClient:
     """Connect a client to the provider, or to the emulator.
@@ -34,11 +36,13 @@ def connect(
         api_key: The key; never shown.
         limiter_folder: Local folder of the call budgets, one file per host and port: all
             processes that name it share the host's limit.
+        budget_url: A database that takes the folder's place where workers sit on several machines
+            (`ledgers.opening`); never shown.
         http_transport: Takes the network's place in tests.
 
     Raises:
-        ValueError: The base URL or the key cannot be right.
-        BudgetUnavailable: The folder cannot be used.
+        ValueError: The base URL, the key or the budget's address cannot be right.
+        BudgetUnavailable: The folder or the database cannot be used.
     """
     http = http_client(
         base_url,
@@ -48,7 +52,7 @@ def connect(
         transport=http_transport,
     )
     budget = CallBudget(
-        limiter_folder / f"calls_{_file_name(base_url)}.sqlite",
+        open_ledger(budget_url or limiter_folder, _budget_name(base_url)),
         calls_per_minute=provider.calls_per_minute,
         calls_per_second=provider.calls_per_second,
     )
@@ -69,6 +73,6 @@ def connect(
     return PolygonClient(transport, page_limit=provider.page_limit, adjusted=provider.adjusted)
 
 
-def _file_name(base_url: str) -> str:
+def _budget_name(base_url: str) -> str:
     """Name a host and its port with characters that every file system takes."""
     return re.sub(r"[^a-z0-9.-]", "_", urlsplit(base_url.strip()).netloc.lower())

@@ -22,7 +22,7 @@ Keep out: whether and how long to wait before another try (transport).
         ├── WrongAdjustment       prices adjusted otherwise than asked       (permanent)
         └── OutsideRequest        rows of another time than asked            (permanent)
 
-    BudgetUnavailable             the file of the shared call budget cannot be used
+    BudgetUnavailable             the ledger of the shared call budget cannot be used
 
 `retryable` of a class says whether a further try of the same request can help. A `NotEntitled` of
 one date says nothing about the endpoint: no asset is to be given up because of it.
@@ -33,7 +33,6 @@ one date says nothing about the endpoint: no asset is to be given up because of 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import ClassVar, Final
 from urllib.parse import quote, quote_plus
 
@@ -163,19 +162,23 @@ class OutsideRequest(BrokenAnswer):
 
 
 class BudgetUnavailable(RuntimeError):
-    """The file of the shared call budget cannot be used."""
+    """The ledger of the shared call budget cannot be used.
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
+    Attributes:
+        where: Its file, or its address without user and password.
+        reason: What went wrong.
+        hint: What may help.
+    """
+
+    def __init__(self, where: str, reason: str, hint: str = "") -> None:
+        super().__init__(where, reason, hint)
+        self.where = where
         self.reason = reason
+        self.hint = hint
 
     def __str__(self) -> str:
-        return (
-            f"the call budget {self.path} cannot be used: {self.reason}. It must lie on a local "
-            "disk; it holds nothing but the last minute's calls and may be deleted while no "
-            "process uses it"
-        )
+        hint = f". {self.hint}" if self.hint else ""
+        return f"the call budget {self.where} cannot be used: {self.reason}{hint}"
 
 
 def error_of_status(

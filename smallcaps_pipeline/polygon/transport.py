@@ -46,6 +46,7 @@ from smallcaps_pipeline.polygon.errors import (
     RateLimited,
     error_of_status,
 )
+from smallcaps_pipeline.polygon.limiter import Permit
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,9 @@ KEY_PARAMETER: Final = "apikey"
 class Pacer(Protocol):
     """Says when a call may go out (`limiter.CallBudget`)."""
 
-    def acquire(self) -> None: ...
+    def acquire(self) -> Permit: ...
+
+    def renew(self, permit: Permit) -> Permit: ...
 
     def pause(self, seconds: float) -> None: ...
 
@@ -224,17 +227,21 @@ class Transport:
     def _attempt(self, request: Request, read: Callable[[Answer], Answered]) -> Answered:
         try:
             with self._in_flight:
-                self._pacer.acquire()
-                answer = self._send(request)
+                answer = self._send(request, self._pacer.acquire())
             return read(answer)
         except ProviderError as error:
             failed = error
         failed.redact(self._key)
         raise failed
 
-    def _send(self, request: Request) -> Answer:
+    def _send(self, request: Request, permit: Permit) -> Answer:
+        def trace(event: str, _: object) -> None:
+            """Look again at the clock with the connection open: a handshake takes its time."""
+            if event.endswith("send_request_headers.started"):
+                self._pacer.renew(permit)
+
         try:
-            with self._http.stream("GET", request.url) as response:
+            with self._http.stream("GET", request.url, extensions={"trace": trace}) as response:
                 body = self._receive(response, request)
         except (httpx.DecodingError, httpx.InvalidURL, httpx.StreamError) as error:
             problem = f"expected a readable body, got one that cannot be decoded ({error})"

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from smallcaps_pipeline.polygon.client import PolygonClient
+from smallcaps_pipeline.polygon.ledgers.ledger import Slot
+from smallcaps_pipeline.polygon.limiter import Permit
 from smallcaps_pipeline.polygon.transport import RetryPolicy, Transport, http_client
 
 KEY = "k3y-THAT-must-never-show"
@@ -40,10 +42,16 @@ class FreePacer:
 
     acquired: int = 0
     pauses: list[float] = field(default_factory=list)
+    renewed: list[int] = field(default_factory=list)
     closed: bool = False
 
-    def acquire(self) -> None:
+    def acquire(self) -> Permit:
         self.acquired += 1
+        return Permit(Slot(self.acquired, 0.0), 0.0)
+
+    def renew(self, permit: Permit) -> Permit:
+        self.renewed.append(permit.slot.number)
+        return permit
 
     def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)

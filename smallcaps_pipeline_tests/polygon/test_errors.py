@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +75,7 @@ def test_long_text_of_the_provider_is_cut() -> None:
 
 
 def test_budget_error_names_its_file() -> None:
-    error = errors.BudgetUnavailable(Path("budget.sqlite"), "disk I/O error")
+    error = errors.BudgetUnavailable("budget.sqlite", "disk I/O error", "Try again")
     assert "budget.sqlite" in str(error)
-    assert "disk I/O error" in str(pickle.loads(pickle.dumps(error)))
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert str(error).endswith("disk I/O error. Try again")

@@ -1,13 +1,16 @@
-"""One budget for all processes: no sliding window over the limit, and most of it used."""
+"""One budget for all who share it: no sliding window over the limit, and most of it used.
+
+What can be had without a real clock is here, the ledger in a file in the place of all three;
+`test_budget_processes` has real processes and the databases.
+"""
 
 from __future__ import annotations
 
-import json
+import heapq
+import random
 import sqlite3
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from bisect import bisect_left
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from smallcaps_pipeline.polygon.errors import BudgetUnavailable
-from smallcaps_pipeline.polygon.limiter import CallBudget, binding_rates
+from smallcaps_pipeline.polygon.ledgers.ledger import Slot
+from smallcaps_pipeline.polygon.ledgers.opening import open_ledger
+from smallcaps_pipeline.polygon.ledgers.sqlite import SqliteLedger
+from smallcaps_pipeline.polygon.limiter import CallBudget, binding_limits, patience_s
 from smallcaps_pipeline_tests.polygon.server import Clock
 
 
@@ -34,7 +40,7 @@ def budget(
     path: Path, clock: Clock, per_minute: int | None = None, per_second: int | None = None
 ) -> CallBudget:
     return CallBudget(
-        path,
+        SqliteLedger(path, clock=clock.time),
         calls_per_minute=per_minute,
         calls_per_second=per_second,
         clock=clock.time,
@@ -51,28 +57,30 @@ def call_times(one: CallBudget, clock: Clock, calls: int) -> list[float]:
 
 
 def most_within(times: list[float], seconds: float) -> int:
-    times = sorted(times)
-    return max(sum(start <= t < start + seconds for t in times) for start in times)
+    """Return the most calls in any half-open window of so many seconds."""
+    ordered = sorted(times)
+    return max(bisect_left(ordered, start + seconds) - i for i, start in enumerate(ordered))
 
 
 @pytest.mark.parametrize(
     ("per_minute", "per_second", "expected"),
     [
         (None, None, []),
-        (5, None, [(5, 61_200)]),
-        (None, 80, [(80, 1_020)]),
-        (5, 80, [(5, 61_200)]),  # five a minute are never more than 80 a second
-        (80, 80, [(80, 61_200)]),
-        (300, 10, [(10, 1_020), (300, 61_200)]),
-        (600, 10, [(10, 1_020)]),  # ten a second are never more than 600 a minute
-        (6_000, 80, [(80, 1_020)]),
+        (5, None, [(5, 61.2)]),
+        (None, 80, [(80, 1.035)]),
+        (5, 80, [(5, 61.2)]),  # five a minute are never more than 80 a second
+        (80, 80, [(80, 61.2)]),
+        (300, 10, [(10, 1.035), (300, 61.2)]),
+        (600, 10, [(10, 1.035)]),  # ten a second are never more than 600 a minute
+        (6_000, 80, [(80, 1.035)]),
     ],
 )
 def test_only_limits_that_can_bind_are_counted(
-    per_minute: int | None, per_second: int | None, expected: list[tuple[int, int]]
+    per_minute: int | None, per_second: int | None, expected: list[tuple[int, float]]
 ) -> None:
-    rates = binding_rates(per_minute, per_second)
-    assert [(rate.limit, rate.interval) for rate in rates] == expected
+    limits = binding_limits(per_minute, per_second)
+    assert [(limit.calls, limit.window_s) for limit in limits] == expected
+    assert 0.01 < patience_s(limits) < 1.0
 
 
 def test_five_calls_a_minute_go_at_once_and_the_sixth_waits(path: Path, clock: Clock) -> None:
@@ -129,6 +137,67 @@ def test_pause_holds_every_sharer_back(path: Path, clock: Clock, per_minute: int
     second.close()
 
 
+def test_pause_holds_those_back_who_were_waiting_already(path: Path, clock: Clock) -> None:
+    """The pause comes while the sixth caller sleeps: it must not go out when its time has come."""
+    one = budget(path, clock, per_minute=5)
+    call_times(one, clock, 5)
+    start = clock.now
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        if len(clock.slept) == 1:
+            one.pause(30.0)  # another one met a 429
+
+    waiting = CallBudget(
+        SqliteLedger(path, clock=clock.time),
+        calls_per_minute=5,
+        calls_per_second=None,
+        clock=clock.time,
+        sleep=sleep,
+    )
+    assert call_times(waiting, clock, 1)[0] - start == pytest.approx(61.2 + 30.0, abs=0.01)
+    one.close()
+    waiting.close()
+
+
+def test_call_that_wakes_too_late_queues_again(path: Path, clock: Clock) -> None:
+    """Its place in the windows is over: calls a window later were promised it."""
+    ledger = SqliteLedger(path, clock=clock.time)
+    limits = binding_limits(None, 2)
+    slots = [ledger.reserve(limits) for _ in range(4)]
+    assert [slot.wait_s for slot in slots] == pytest.approx([0, 0, 1.035, 1.035])
+    clock.now += 1.035 + 0.010
+    assert ledger.confirm(slots[2], patience_s(limits))
+    clock.now += 0.010
+    assert not ledger.confirm(slots[3], patience_s(limits))
+    assert not ledger.confirm(slots[3], patience_s(limits))  # it is gone
+    again = ledger.reserve(limits)
+    assert again.wait_s == 0.0  # of the last second only one call is left
+    ledger.close()
+
+
+def test_permit_that_aged_is_given_back_and_another_taken(path: Path, clock: Clock) -> None:
+    one = budget(path, clock, per_second=2)
+    fresh = one.acquire()
+    assert one.renew(fresh) is fresh
+    clock.now += 0.5  # a handshake
+    renewed = one.renew(fresh)
+    assert renewed.slot.number != fresh.slot.number
+    assert clock.slept == []  # what was given back left its room
+    one.close()
+
+
+def test_released_call_leaves_its_room_to_others(path: Path, clock: Clock) -> None:
+    ledger = SqliteLedger(path, clock=clock.time)
+    limits = binding_limits(5, None)
+    slots = [ledger.reserve(limits) for _ in range(5)]
+    ledger.release(slots[0])
+    ledger.release(Slot(99_999, 0.0))  # nothing to take back is no error
+    assert ledger.reserve(limits).wait_s == 0.0
+    assert ledger.reserve(limits).wait_s > 60
+    ledger.close()
+
+
 def test_clock_set_back_costs_a_window_at_most(path: Path, clock: Clock) -> None:
     one = budget(path, clock, per_minute=5)
     call_times(one, clock, 5)
@@ -141,12 +210,12 @@ def test_clock_set_back_costs_a_window_at_most(path: Path, clock: Clock) -> None
 
 def test_old_calls_are_forgotten(path: Path, clock: Clock) -> None:
     one = budget(path, clock, per_second=10)
-    call_times(one, clock, 200)
+    call_times(one, clock, 4_000)
     one.close()
-    with sqlite3.connect(path) as connection:
-        (rows,) = connection.execute("SELECT count(*) FROM calls").fetchone()
+    connection = sqlite3.connect(path)
+    (rows,) = connection.execute("SELECT count(*) FROM calls").fetchone()
     connection.close()
-    assert rows <= 30
+    assert rows <= 10 * 180 + 64
 
 
 def test_threads_share_a_budget(path: Path, clock: Clock) -> None:
@@ -162,11 +231,22 @@ def test_threads_share_a_budget(path: Path, clock: Clock) -> None:
     one.close()
 
 
-def test_file_that_is_no_database_is_named(tmp_path: Path, clock: Clock) -> None:
+def test_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "calls.sqlite"
     path.write_bytes(b"this is not a database, " * 100)
-    with pytest.raises(BudgetUnavailable, match=r"calls\.sqlite"):
-        budget(path, clock, per_minute=5)
+    with pytest.raises(BudgetUnavailable, match=r"calls\.sqlite.*may be deleted"):
+        SqliteLedger(path)
+
+
+def test_file_of_an_older_version_is_made_anew(path: Path, clock: Clock) -> None:
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE calls (name VARCHAR, item_timestamp INTEGER)")
+    connection.execute("CREATE TABLE pause (id INTEGER PRIMARY KEY, until_ms INTEGER)")
+    connection.close()
+    one = budget(path, clock, per_minute=5)
+    assert call_times(one, clock, 5) == [clock.now] * 5
+    one.close()
 
 
 def test_closed_budget_says_so(path: Path, clock: Clock) -> None:
@@ -174,6 +254,83 @@ def test_closed_budget_says_so(path: Path, clock: Clock) -> None:
     one.close()
     with pytest.raises(BudgetUnavailable):
         one.acquire()
+
+
+@pytest.mark.parametrize(
+    "address", ["mysql://user:s3cret@host/db", "http://user:s3cret@host", "s3://s3cret"]
+)
+def test_address_of_no_known_store_is_refused_without_being_shown(address: str) -> None:
+    with pytest.raises(ValueError, match="postgresql://") as caught:
+        open_ledger(address, "api.massive.com")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "redis"])
+def test_store_that_cannot_be_reached_is_named_without_its_password(scheme: str) -> None:
+    address = f"{scheme}://user:s3cret%40x@127.0.0.1:9/db"
+    with pytest.raises(BudgetUnavailable, match=r"127\.0\.0\.1:9") as caught:
+        open_ledger(address, "api.massive.com")
+    shown = str(caught.value) + repr(caught.value) + repr(caught.value.__cause__)
+    assert "s3cret" not in shown
+
+
+# many callers -----------------------------------------------------------------------------------
+
+
+def simulated(
+    path: Path, seed: int, *, per_minute: int | None, per_second: int | None, seconds: float
+) -> list[float]:
+    """Let a dozen callers share a ledger on a clock of their own; return when calls went out.
+
+    Callers wake late, dawdle before they send, die, and meet pauses, all at random.
+    """
+    clock, chance = Clock(), random.Random(seed)
+    ledger = SqliteLedger(path, clock=clock.time)
+    limits = binding_limits(per_minute, per_second)
+    patience, start = patience_s(limits), clock.now
+    sent: list[float] = []
+    due: list[tuple[float, int, Slot | None]] = [(start, caller, None) for caller in range(12)]
+    while due and due[0][0] < start + seconds:
+        clock.now, caller, slot = heapq.heappop(due)
+        if slot is not None and chance.random() < 0.001:
+            heapq.heappush(due, (clock.now + 1.0, caller, None))  # killed, and another one started
+            continue
+        if slot is None:
+            slot = ledger.reserve(limits)
+            if slot.wait_s > 0:
+                late = chance.choice([0.0, 0.0005, 0.002, chance.uniform(0, 0.03)])
+                heapq.heappush(due, (clock.now + slot.wait_s + late, caller, slot))
+                continue
+        elif not ledger.confirm(slot, patience):
+            heapq.heappush(due, (clock.now, caller, None))
+            continue
+        dawdled = chance.choice([0.0002, 0.001, chance.uniform(0, 2 * patience)])
+        if dawdled > patience:  # what `renew` does
+            ledger.release(slot)
+            heapq.heappush(due, (clock.now + dawdled, caller, None))
+            continue
+        sent.append(clock.now + dawdled)
+        if chance.random() < 0.0005:
+            ledger.pause(chance.uniform(0, 3))
+        heapq.heappush(due, (clock.now + dawdled + chance.uniform(0.005, 0.1), caller, None))
+    ledger.close()
+    return sent
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_window_exceeds_a_limit_whoever_wakes_late_dawdles_or_dies(
+    path: Path, seed: int
+) -> None:
+    sent = simulated(path, seed, per_minute=None, per_second=40, seconds=60)
+    assert most_within(sent, 1.0) <= 40
+    assert len(sent) > 0.85 * 40 * 60  # though a call in ten is late or dawdles
+
+
+def test_no_minute_exceeds_its_limit_either(path: Path) -> None:
+    sent = simulated(path, 4, per_minute=300, per_second=20, seconds=400)
+    assert most_within(sent, 1.0) <= 20
+    assert most_within(sent, 60.0) <= 300
+    assert len(sent) > 0.95 * 300 * 400 / 60
 
 
 @hypothesis_settings(max_examples=15, deadline=None)
@@ -197,54 +354,3 @@ def test_no_sliding_window_exceeds_a_limit_however_calls_come(
     one.close()
     assert most_within(times, 1.0) <= per_second
     assert most_within(times, 60.0) <= per_minute
-
-
-CALLER = """
-import json, sys, time
-from pathlib import Path
-from smallcaps_pipeline.polygon.limiter import CallBudget
-budget = CallBudget(Path(sys.argv[1]), calls_per_minute=None, calls_per_second=40)
-print("ready", flush=True)
-end = float(sys.stdin.readline())
-times = []
-while time.time() < end:
-    budget.acquire()
-    times.append(time.time())
-budget.close()
-print(json.dumps(times))
-"""
-
-
-@pytest.fixture
-def callers(path: Path) -> Iterator[list[subprocess.Popen[str]]]:
-    command = [sys.executable, "-c", CALLER, str(path)]
-    started = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    yield started
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def test_three_processes_stay_below_one_limit_and_use_most_of_it(
-    callers: list[subprocess.Popen[str]],
-) -> None:
-    """Real processes, clock and sleep for 2.5 s, which is the only way to test the file's lock."""
-    import time  # noqa: PLC0415  the one test with a clock
-
-    for process in callers:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    end = time.time() + 2.5
-    for process in callers:
-        assert process.stdin is not None
-        process.stdin.write(f"{end}\n")
-        process.stdin.flush()
-    answers = [json.loads(process.communicate(timeout=20)[0]) for process in callers]
-    times = sorted(t for answer in answers for t in answer)
-    assert most_within(times, 1.0) <= 40
-    # 40 calls at 0, 1.02 and 2.04 s each, if none is lost to waking up late.
-    assert len([t for t in times if t < end]) >= 0.75 * 120
-    assert all(answers)  # nobody starves

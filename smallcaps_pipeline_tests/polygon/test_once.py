@@ -64,7 +64,7 @@ def test_nothing_stays_nothing() -> None:
 
 
 def test_one_number_on_two_venues_is_two_rows_by_venue() -> None:
-    rows = [(0, 1, 12, 5.0, []), (0, 1, 4, 5.0, [])]
+    rows: list[Any] = [(0, 1, 12, 5.0, []), (0, 1, 4, 5.0, [])]
     assert each_once(trades(*rows), TRADES, REQUEST, by=BY)["exchange"].to_list() == [4, 12]
 
 

@@ -122,7 +122,7 @@ def main(
         for thread in threads:
             thread.start()
         for thread in threads:  # one that waits for its turn beyond the end is left behind
-            thread.join(max(0.0, end + 2.0 - time.time()))
+            thread.join(max(0.0, end + 1.0 - time.time()))
     if failed:
         sys.exit(failed[0])
 

@@ -1,8 +1,9 @@
 """One budget over real processes, judged by the times at which the server got their requests.
 
-On a busy machine the server may take note of requests late, so here only upper bounds with room
-are asserted; what was entered in the ledger is exact whatever the machine does. The use of the
-budget and the server's strict windows are measured by the slow tests, on a quiet machine:
+On a busy machine the server takes note of requests late, a client sends them late, and either by
+more than the margin of a window. So what was entered in the ledger is asserted exactly, what the
+server saw with room for a stall of 100 ms; `benchmarks/provider.py` measures it to the last call.
+How much of the budget is used needs a machine that is not busy, and is slow:
 
     uv run pytest -m slow -k budget
 """
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from smallcaps_pipeline.emulator import Fault, FaultRule, Running, running
@@ -30,11 +32,15 @@ from smallcaps_pipeline_tests.polygon.test_limiter import most_within
 @pytest.fixture
 def emulator() -> Iterator[Running]:
     with running(market()) as server:
+        httpx.get(f"{server.base_url}/v1/marketstatus/now?apiKey=k", trust_env=False)  # warm
         yield server
 
 
+STALL_S = 0.1
+
+
 def received(emulator: Running) -> list[float]:
-    return sorted(one.received_s for one in emulator.requests)
+    return sorted(one.received_s for one in emulator.requests[1:])
 
 
 def entered(folder: Path) -> list[float]:
@@ -49,10 +55,10 @@ def entered(folder: Path) -> list[float]:
 def test_budget_is_one_for_four_processes_of_which_one_is_killed(
     emulator: Running, tmp_path: Path
 ) -> None:
-    limit, seconds = 40, 3.0
+    limit, seconds = 40, 2.0
     with callers(emulator.base_url, tmp_path, per_second=limit) as four:
         four.call_for(seconds)
-        time.sleep(1.0)
+        time.sleep(0.8)
         four.processes[0].kill()
         at_kill = len(emulator.requests)
         four.wait(killed=[0])
@@ -71,7 +77,7 @@ def assert_used(times: list[float], limit: int, seconds: float) -> None:
     """Assert that at least 95 % of a budget per second were used, and never more than all."""
     end = times[0] + seconds
     used = sum(at < end for at in times) / (limit * seconds)
-    most = most_within(times, 1.0)
+    most = most_within(times, 1.0 - STALL_S)
     assert most <= limit, f"{most} calls within a second"
     assert used >= 0.95, f"{used:.1%} used"
 
@@ -85,6 +91,7 @@ def test_budget_of_80_a_second_is_used_and_never_exceeded_at_the_server(
         time.sleep(10.0)
         four.processes[0].kill()
         four.wait(killed=[0])
+    assert most_within(entered(tmp_path), 1.0) <= 80
     assert_used(received(emulator), 80, 29.0)
 
 
@@ -98,7 +105,8 @@ def test_budget_of_300_a_minute_is_used_and_never_exceeded_at_the_server(
         four.processes[0].kill()
         four.wait(killed=[0])
     times = received(emulator)
-    assert most_within(times, 1.0) <= 20
+    assert most_within(entered(tmp_path), 1.0) <= 20
+    assert most_within(times, 1.0 - STALL_S) <= 20
     assert most_within(times, 60.0) <= 300
     assert len([at for at in times if at < times[0] + 183.6]) >= 0.95 * 900
 
@@ -156,7 +164,9 @@ def test_budget_in_a_database_follows_the_rules_of_the_file(store: str) -> None:
     slots = [ledger.reserve(limits) for ledger in (first, second, first, second)]
     assert [slot.wait_s for slot in slots[:3]] == [0.0] * 3
     assert 0.9 < slots[3].wait_s <= 1.035
-    assert open_ledger(store, "b").reserve(limits).wait_s == 0.0  # another budget
+    other = open_ledger(store, "b")
+    assert other.reserve(limits).wait_s == 0.0  # another budget
+    other.close()
     second.release(slots[0])
     second.release(slots[3])
     assert first.reserve(limits).wait_s == 0.0

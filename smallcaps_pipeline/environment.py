@@ -6,6 +6,9 @@ The only module that reads environment variables (but for SMALLCAPS_CONFIG, see 
     POLYGON_BASE_URL                   the provider's address
     SMALLCAPS_DATA                     the lake's root, default data/ of the checkout
     SMALLCAPS_STATE                    Dagster's own storage, default .dagster/ of the checkout
+    SMALLCAPS_BUDGET                   who shares the provider's limit of calls: a folder, or for
+                                       several machines postgresql://… or redis://…; by default
+                                       all that this user runs on this machine
 
 Simulated data never meets real data: see `claim`.
 """
@@ -24,6 +27,7 @@ CHECKOUT: Final = Path(__file__).resolve().parent.parent
 PROVIDER_URL: Final = "https://api.massive.com"
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 MARKER: Final = ".source"  # a file at the lake's root
+USER_FOLDER: Final = Path(".smallcaps", "limiter")  # in the user's home
 EMULATOR_KEY: Final = "emulator"  # the emulator takes any key
 
 
@@ -38,6 +42,7 @@ class Environment(BaseSettings):
         None, validation_alias=AliasChoices("MASSIVE_API_KEY", "POLYGON_API_KEY")
     )
     base_url: str | None = Field(None, validation_alias="POLYGON_BASE_URL")
+    budget: SecretStr | None = Field(None, validation_alias="SMALLCAPS_BUDGET")
 
     @property
     def is_simulated(self) -> bool:
@@ -56,8 +61,20 @@ class Environment(BaseSettings):
 
     @property
     def state_root(self) -> Path:
-        """The folder of Dagster's storage, of the rate limiter and of logs."""
+        """The folder of Dagster's storage and of logs."""
         return self.state.resolve()
+
+    @property
+    def budget_address(self) -> SecretStr:
+        """Where calls to the provider are counted; it may hold a password.
+
+        Checkouts share the provider's limit, so they share a folder of the user; the limit of an
+        emulator on this machine is its own, and is kept with the state.
+        """
+        if self.budget is not None:
+            return self.budget
+        own = self.is_simulated or self.is_loopback
+        return SecretStr(str(self.state_root / "limiter" if own else Path.home() / USER_FOLDER))
 
 
 class MixedDataError(RuntimeError):

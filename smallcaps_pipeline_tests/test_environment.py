@@ -17,6 +17,7 @@ VARIABLES = (
     "POLYGON_BASE_URL",
     "SMALLCAPS_DATA",
     "SMALLCAPS_STATE",
+    "SMALLCAPS_BUDGET",
 )
 
 
@@ -59,7 +60,11 @@ def test_empty_variables_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.setenv(name, "")
     assert Environment() == Environment.model_construct(
-        data=CHECKOUT / "data", state=CHECKOUT / ".dagster", api_key=None, base_url=None
+        data=CHECKOUT / "data",
+        state=CHECKOUT / ".dagster",
+        api_key=None,
+        base_url=None,
+        budget=None,
     )
 
 
@@ -133,3 +138,25 @@ def test_client_with_a_key_refuses_a_lake_of_simulated_data(
     with pytest.raises(MixedDataError) as caught, provider.client():
         pytest.fail("the client was opened")
     assert KEY not in str(caught.value)
+
+
+def test_checkouts_share_the_providers_limit_and_an_emulators_is_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = str(CHECKOUT / ".dagster" / "limiter")
+    assert Environment().budget_address.get_secret_value() == own
+    monkeypatch.setenv("MASSIVE_API_KEY", KEY)
+    of_user = str(Path.home() / ".smallcaps" / "limiter")
+    assert Environment().budget_address.get_secret_value() == of_user
+    monkeypatch.setenv("POLYGON_BASE_URL", "http://127.0.0.1:8791")
+    assert Environment().budget_address.get_secret_value() == own
+
+
+def test_address_of_the_budget_can_be_named_and_never_shows_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = f"redis://:{KEY}@budget.test/0"
+    monkeypatch.setenv("SMALLCAPS_BUDGET", address)
+    environment = Environment()
+    assert environment.budget_address.get_secret_value() == address
+    assert KEY not in repr(environment) + str(environment)

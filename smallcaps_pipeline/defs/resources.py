@@ -89,7 +89,7 @@ class Provider:
             limits,
             base_url=base_url,
             api_key=EMULATOR_KEY if key is None else key.get_secret_value(),
-            limiter_folder=self.environment.state_root / "limiter",
+            budget_address=self.environment.budget_address.get_secret_value(),
         )
 
     def last_finished_day(self, now: datetime | None = None) -> date:

@@ -24,8 +24,7 @@ def connect(
     *,
     base_url: str,
     api_key: str,
-    limiter_folder: Path,
-    budget_url: str | None = None,
+    budget_address: str | Path,
     http_transport: httpx.BaseTransport | None = None,
 ) -> PolygonClient:
     """Connect a client to the provider, or to the emulator.
@@ -34,9 +33,8 @@ def connect(
         provider: Limits, retries and time-outs.
         base_url: `https://host`, the API's or the emulator's.
         api_key: The key; never shown.
-        limiter_folder: Local folder of the call budgets, one file per host and port: all
-            processes that name it share the host's limit.
-        budget_url: A database that takes the folder's place where workers sit on several machines
+        budget_address: Where calls are counted, per host and port: all who name it share the
+            host's limit. A local folder, or a database where workers sit on several machines
             (`ledgers.opening`); never shown.
         http_transport: Takes the network's place in tests.
 
@@ -52,7 +50,7 @@ def connect(
         transport=http_transport,
     )
     budget = CallBudget(
-        open_ledger(budget_url or limiter_folder, _budget_name(base_url)),
+        open_ledger(budget_address, _budget_name(base_url)),
         calls_per_minute=provider.calls_per_minute,
         calls_per_second=provider.calls_per_second,
     )

@@ -14,6 +14,7 @@ from smallcaps_pipeline.lake import Lake
 VARIABLES = (
     "MASSIVE_API_KEY",
     "POLYGON_API_KEY",
+    "SMALLCAPS_BUDGET",
     "POLYGON_BASE_URL",
     "SMALLCAPS_CONFIG",
     "DAGSTER_HOME",

@@ -101,8 +101,7 @@ def main(
         limits,
         base_url=base_url,
         api_key="k",
-        limiter_folder=Path(folder),
-        budget_url=budget_url or None,
+        budget_address=budget_url or folder,
     )
     failed: list[str] = []
 

@@ -43,7 +43,7 @@ def provider(**changes: Any) -> Provider:
 
 def connected(emulator: Running, folder: Path, **changes: Any) -> PolygonClient:
     return connect(
-        provider(**changes), base_url=emulator.base_url, api_key=KEY, limiter_folder=folder
+        provider(**changes), base_url=emulator.base_url, api_key=KEY, budget_address=folder
     )
 
 

@@ -27,7 +27,7 @@ def test_connect_makes_a_client_that_closes_and_keeps_the_key_to_itself(
         provider,
         base_url=BASE_URL,
         api_key=f"{KEY}\n",
-        limiter_folder=tmp_path,
+        budget_address=tmp_path,
         http_transport=httpx.MockTransport(server),
     ) as under_test:
         assert under_test.splits(start=DAY, end=date(2025, 11, 1)).height == 0
@@ -47,6 +47,6 @@ def test_connect_makes_a_client_that_closes_and_keeps_the_key_to_itself(
 def test_two_hosts_have_two_budgets_with_file_names_for_every_system(tmp_path: Path) -> None:
     provider = load_settings().provider
     for base_url in ("https://api.massive.com", "http://127.0.0.1:8765"):
-        connect(provider, base_url=base_url, api_key=KEY, limiter_folder=tmp_path).close()
+        connect(provider, base_url=base_url, api_key=KEY, budget_address=tmp_path).close()
     names = {path.name for path in tmp_path.glob("*.sqlite")}
     assert names == {"calls_api.massive.com.sqlite", "calls_127.0.0.1_8765.sqlite"}

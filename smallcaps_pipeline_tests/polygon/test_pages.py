@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from smallcaps_pipeline.polygon import errors, wire
-from smallcaps_pipeline.polygon.pages import follow
+from smallcaps_pipeline.polygon.pages import MOST_EMPTY, follow
 from smallcaps_pipeline.polygon.transport import Request
 from smallcaps_pipeline_tests.polygon.server import (
     BASE_URL,
@@ -66,6 +66,23 @@ def test_repeated_cursor_raises_instead_of_going_round(cursors: list[str]) -> No
     assert len(server.requests) == len(cursors)
 
 
+def test_page_that_comes_again_under_new_cursors_raises_instead_of_going_round() -> None:
+    base = "https://api.massive.com/v3/trades/AEMD?cursor="
+    answers = [page([trade(1, TS)], next_url=f"{base}{number}") for number in range(50)]
+    server = Server(answers)
+    with pytest.raises(errors.RepeatedCursor, match="the same or none"):
+        sequence_numbers(server)
+    assert len(server.requests) == 2
+
+
+def test_empty_pages_that_lead_on_for_ever_raise() -> None:
+    base = "https://api.massive.com/v3/trades/AEMD?cursor="
+    server = Server([page([], next_url=f"{base}{number}") for number in range(50)])
+    with pytest.raises(errors.RepeatedCursor, match="the same or none"):
+        sequence_numbers(server)
+    assert len(server.requests) == MOST_EMPTY + 1
+
+
 def test_next_url_that_is_the_first_request_again_raises() -> None:
     server = Server([page([trade(1, TS)], next_url=f"https://api.massive.com{FIRST.url}")])
     with pytest.raises(errors.RepeatedCursor):
@@ -75,8 +92,9 @@ def test_next_url_that_is_the_first_request_again_raises() -> None:
 @pytest.mark.parametrize("next_url", ["cursor=abc", "https://api.massive.com", "https://["])
 def test_next_url_without_a_path_raises(next_url: str) -> None:
     server = Server([page([trade(1, TS)], next_url=next_url)])
-    with pytest.raises(errors.BrokenAnswer, match="next_url"):
+    with pytest.raises(errors.BrokenAnswer, match="next_url") as caught:
         sequence_numbers(server)
+    assert caught.value.__cause__ is None  # its words would quote the link, and a key in it
 
 
 def test_empty_page_with_a_next_one_is_not_the_end() -> None:

@@ -14,14 +14,18 @@ from typing import Any
 import httpx
 import pytest
 
+from smallcaps_pipeline.emulator import running
 from smallcaps_pipeline.polygon import errors
 from smallcaps_pipeline.polygon.transport import (
     Answer,
     Request,
+    RetryPolicy,
+    Transport,
     http_client,
     path_of,
     retry_after_s,
 )
+from smallcaps_pipeline_tests.polygon.real import market
 from smallcaps_pipeline_tests.polygon.server import (
     KEY,
     Clock,
@@ -189,13 +193,72 @@ def test_429_pauses_everyone_who_shares_the_budget_and_500_does_not() -> None:
     assert 9 <= pacer.pauses[0] <= 10
 
 
+@pytest.mark.parametrize(
+    ("answer", "by_the_minute", "least_s"),
+    [
+        (lambda: httpx.Response(429, headers={"Retry-After": "9"}), True, 9),
+        (lambda: httpx.Response(429, json={"error": "You've exceeded"}), True, 60),
+        (lambda: httpx.Response(429), True, 60),  # an empty body
+        (lambda: httpx.Response(429, headers={"Retry-After": "9"}), False, 9),
+        (lambda: httpx.Response(429, json={"error": "You've exceeded"}), False, 1),
+        (lambda: httpx.Response(429), False, 1),
+    ],
+)
+def test_every_429_pauses_everyone_the_last_one_too(
+    answer: Callable[[], httpx.Response], by_the_minute: bool, least_s: float
+) -> None:
+    """Who gives up is done with it, but the others are not: they must not run into it."""
+    pacer = FreePacer()
+    under_test = transport(
+        Server([answer(), answer()]), pacer=pacer, retries=1, by_the_minute=by_the_minute
+    )
+    with pytest.raises(errors.RateLimited):
+        under_test.get(ASKED, as_json)
+    assert len(pacer.pauses) == 2
+    assert min(pacer.pauses) >= least_s
+
+
+def test_pauses_grow_while_429_goes_on() -> None:
+    pacer, clock = FreePacer(), Clock()
+    server = Server([*(httpx.Response(429) for _ in range(3)), {}])
+    transport(server, pacer=pacer, clock=clock).get(ASKED, as_json)
+    for base_s, pause_s in zip((1, 2, 4), pacer.pauses, strict=True):
+        assert base_s <= pause_s <= base_s + 1
+    assert pacer.pauses == clock.slept
+
+
 def test_a_wait_of_an_hour_is_not_slept_out_but_told() -> None:
-    clock = Clock()
+    clock, pacer = Clock(), FreePacer()
     server = Server([httpx.Response(429, headers={"Retry-After": "3600"}), {}])
     with pytest.raises(errors.RateLimited) as caught:
-        transport(server, clock=clock).get(ASKED, as_json)
+        transport(server, clock=clock, pacer=pacer).get(ASKED, as_json)
     assert caught.value.retry_after_s == 3600
     assert clock.slept == []
+    assert pacer.pauses == [3600]
+
+
+def test_budget_is_asked_again_on_the_open_connection() -> None:
+    """A handshake takes longer than the windows have room for; a mock has no connection."""
+    pacer = FreePacer()
+    with running(market()) as emulator:
+        http = http_client(emulator.base_url, KEY, connections=1, timeout_s=20.0)
+        retry = RetryPolicy(retries=0, wait_s=0.0, wait_max_s=0.0, by_the_minute=False)
+        one = Transport(http, key=KEY, pacer=pacer, retry=retry, connections=1, timeout_s=20.0)
+        for _ in range(3):
+            one.get(Request("/v1/marketstatus/now"), as_json)
+        one.close()
+    assert pacer.renewed == [1, 2, 3]
+
+
+def test_body_without_end_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smallcaps_pipeline.polygon.transport.LARGEST_BODY", 1000)
+    server = Server([httpx.Response(200, stream=Raw(*[b" " * 300] * 4))])
+    with pytest.raises(errors.BrokenAnswer, match="at most 1000 bytes"):
+        transport(server, retries=0).get(ASKED, as_json)
+
+
+def test_answer_shows_no_body_in_its_repr() -> None:
+    assert "x" * 10 not in repr(Answer(ASKED, b"x" * 1000, {}))
 
 
 def test_answer_that_drips_for_ever_is_a_broken_connection() -> None:
@@ -262,7 +325,7 @@ def test_key_shows_in_no_message_and_no_log(answer: Any, caplog: pytest.LogCaptu
     error = caught.value
     shown = [repr(error), str(error), repr(error.args), repr(vars(error)), repr(under_test)]
     assert KEY not in "".join(shown) + caplog.text
-    assert "\n".join(traceback.format_exception_only(error)).count(KEY) == 0
+    assert "\n".join(traceback.format_exception(error)).count(KEY) == 0  # with all its causes
 
 
 def test_key_shows_in_no_repr_of_the_http_client() -> None:

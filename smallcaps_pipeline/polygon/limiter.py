@@ -8,9 +8,10 @@ at which every sliding window still has room: not before the n-th latest entry p
 each limit of n calls. The wait for that moment is slept outside the ledger, so nobody waits for a
 sleeper, and calls go out in the order of their entries. Awake, the caller confirms its entry, which
 moves to the moment at which the call really goes. Who wakes too late, or into a pause, gives the
-entry back and queues again; who finds on the connection that time has passed since (a handshake, a
-processor that was busy) does the same. So no entry is older than its call by more than `patience`,
-and a killed process costs the few entries that it had ahead, never a limit.
+entry back and queues again; who finds on the open connection that time has passed since (a
+handshake, a busy processor) does the same; who finds it only after having sent moves the entry. So
+an entry is as old as its call but for the `patience`, and a killed process costs the few entries
+that it had ahead, never a limit.
 
 What is left is the way to the provider: a call may take longer than the one a window later. Windows
 are counted longer than the provider's by a margin for that, and the patience is part of it: of a
@@ -104,6 +105,15 @@ class CallBudget:
             self._ledger.release(permit.slot)
             permit = self.acquire()
         return permit
+
+    def sent(self, permit: Permit) -> None:
+        """Take note that a call has gone out; a late one counts from now.
+
+        Raises:
+            BudgetUnavailable: The ledger cannot be read or written.
+        """
+        if self._clock() - permit.given > self._patience_s:
+            self._ledger.delay(permit.slot)
 
     def pause(self, seconds: float) -> None:
         """Let nobody call for `seconds` from now; a longer pause under way stays.

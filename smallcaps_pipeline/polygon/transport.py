@@ -69,6 +69,8 @@ class Pacer(Protocol):
 
     def renew(self, permit: Permit) -> Permit: ...
 
+    def sent(self, permit: Permit) -> None: ...
+
     def pause(self, seconds: float) -> None: ...
 
     def close(self) -> None: ...
@@ -153,6 +155,24 @@ class RetryPolicy:
         return min(MINUTE_S, self.wait_max_s) if self.by_the_minute else self.wait_s
 
 
+class _Sending:
+    """Looks at the budget again just before and just after a request is written to its connection.
+
+    The HTTP library calls it at each step; a handshake, or a processor that was taken away, may
+    have cost more time than the windows have room for.
+    """
+
+    def __init__(self, pacer: Pacer, permit: Permit) -> None:
+        self._pacer = pacer
+        self._permit = permit
+
+    def __call__(self, event: str, _: object) -> None:
+        if event.endswith("send_request_headers.started"):
+            self._permit = self._pacer.renew(self._permit)
+        elif event.endswith("send_request_body.complete"):
+            self._pacer.sent(self._permit)
+
+
 class Transport:
     """Sends requests to one base URL with one key; threads may share it.
 
@@ -235,13 +255,9 @@ class Transport:
         raise failed
 
     def _send(self, request: Request, permit: Permit) -> Answer:
-        def trace(event: str, _: object) -> None:
-            """Look again at the clock with the connection open: a handshake takes its time."""
-            if event.endswith("send_request_headers.started"):
-                self._pacer.renew(permit)
-
+        sending = _Sending(self._pacer, permit)
         try:
-            with self._http.stream("GET", request.url, extensions={"trace": trace}) as response:
+            with self._http.stream("GET", request.url, extensions={"trace": sending}) as response:
                 body = self._receive(response, request)
         except (httpx.DecodingError, httpx.InvalidURL, httpx.StreamError) as error:
             problem = f"expected a readable body, got one that cannot be decoded ({error})"

@@ -42,9 +42,11 @@ def provider(**changes: Any) -> Provider:
 
 
 def connected(emulator: Running, folder: Path, **changes: Any) -> PolygonClient:
-    return connect(
-        provider(**changes), base_url=emulator.base_url, api_key=KEY, budget_address=folder
-    )
+    return connected_to(emulator.base_url, folder, **changes)
+
+
+def connected_to(base_url: str, folder: Path, **changes: Any) -> PolygonClient:
+    return connect(provider(**changes), base_url=base_url, api_key=KEY, budget_address=folder)
 
 
 # What the chain asks, each with the path that an error must name.

@@ -43,6 +43,7 @@ class FreePacer:
     acquired: int = 0
     pauses: list[float] = field(default_factory=list)
     renewed: list[int] = field(default_factory=list)
+    gone_out: list[int] = field(default_factory=list)
     closed: bool = False
 
     def acquire(self) -> Permit:
@@ -52,6 +53,9 @@ class FreePacer:
     def renew(self, permit: Permit) -> Permit:
         self.renewed.append(permit.slot.number)
         return permit
+
+    def sent(self, permit: Permit) -> None:
+        self.gone_out.append(permit.slot.number)
 
     def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)

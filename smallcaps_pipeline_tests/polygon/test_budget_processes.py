@@ -176,6 +176,8 @@ def test_budget_in_a_database_follows_the_rules_of_the_file(store: str) -> None:
     prompt = second.reserve(limits)
     time.sleep(prompt.wait_s)
     assert second.confirm(prompt, 0.5)
+    first.delay(prompt)
+    first.delay(late)  # it is gone: nothing to move
     first.pause(0.5)
     first.pause(0.1)
     assert second.reserve(limits).wait_s > 0.4

@@ -190,6 +190,21 @@ def test_permit_that_aged_is_given_back_and_another_taken(path: Path, clock: Clo
     one.close()
 
 
+def test_call_that_went_out_late_counts_from_then(path: Path, clock: Clock) -> None:
+    ledger = SqliteLedger(path, clock=clock.time)
+    one = CallBudget(
+        ledger, calls_per_minute=None, calls_per_second=1, clock=clock.time, sleep=clock.sleep
+    )
+    prompt = one.acquire()
+    one.sent(prompt)
+    late = one.acquire()
+    clock.now += 0.7  # the processor was taken away between the last look and the write
+    one.sent(late)
+    start = clock.now
+    assert call_times(one, clock, 1)[0] - start == pytest.approx(1.035, abs=1e-3)
+    one.close()
+
+
 def test_released_call_leaves_its_room_to_others(path: Path, clock: Clock) -> None:
     ledger = SqliteLedger(path, clock=clock.time)
     limits = binding_limits(5, None)
@@ -291,8 +306,8 @@ def simulated(
 ) -> list[float]:
     """Let a dozen callers share a ledger on a clock of their own; return when calls went out.
 
-    Callers wake late, dawdle before they send, die, and meet pauses, all at random. Prompt ones
-    are late by a few milliseconds at most, and nothing happens to them.
+    Callers wake late, dawdle and stall before they send, die, and meet pauses, all at random.
+    Prompt ones are late by a few milliseconds at most, and nothing happens to them.
     """
     clock, chance = Clock(), random.Random(seed)
     ledger = SqliteLedger(path, clock=clock.time)
@@ -300,30 +315,40 @@ def simulated(
     patience, start = patience_s(limits), clock.now
     worst_late, worst_dawdled = (0.005, 0.002) if prompt else (0.03, 2 * patience)
     sent: list[float] = []
-    due: list[tuple[float, int, Slot | None]] = [(start, caller, None) for caller in range(12)]
-    while due and due[0][0] < start + seconds:
-        clock.now, caller, slot = heapq.heappop(due)
-        if slot is not None and not prompt and chance.random() < 0.001:
-            heapq.heappush(due, (clock.now + 1.0, caller, None))  # killed, and another one started
-            continue
-        if slot is None:
+    due: list[tuple[float, int, str, Slot]] = [
+        (start, caller, "ask", Slot(0, 0.0)) for caller in range(12)
+    ]
+
+    def then(seconds: float, step: str, slot: Slot) -> None:
+        heapq.heappush(due, (clock.now + seconds, caller, step, slot))
+
+    while due[0][0] < start + seconds:
+        clock.now, caller, step, slot = heapq.heappop(due)
+        if step != "ask" and not prompt and chance.random() < 0.001:
+            then(1.0, "ask", slot)  # killed, and another one started
+        elif step == "ask":
             slot = ledger.reserve(limits)
-            if slot.wait_s > 0:
-                late = chance.choice([0.0, 0.0005, 0.002, chance.uniform(0, worst_late)])
-                heapq.heappush(due, (clock.now + slot.wait_s + late, caller, slot))
+            late = chance.choice([0.0, 0.0005, 0.002, chance.uniform(0, worst_late)])
+            then(slot.wait_s + late * (slot.wait_s > 0), "wake", slot)
+        elif step == "wake":
+            if slot.wait_s > 0 and not ledger.confirm(slot, patience):
+                then(0.0, "ask", slot)
                 continue
-        elif not ledger.confirm(slot, patience):
-            heapq.heappush(due, (clock.now, caller, None))
-            continue
-        dawdled = chance.choice([0.0002, 0.001, chance.uniform(0, worst_dawdled)])
-        if dawdled > patience:  # what `renew` does
-            ledger.release(slot)
-            heapq.heappush(due, (clock.now + dawdled, caller, None))
-            continue
-        sent.append(clock.now + dawdled)
-        if not prompt and chance.random() < 0.0005:
-            ledger.pause(chance.uniform(0, 3))
-        heapq.heappush(due, (clock.now + dawdled + chance.uniform(0.005, 0.1), caller, None))
+            dawdled = chance.choice([0.0002, 0.001, chance.uniform(0, worst_dawdled)])
+            if dawdled > patience:  # what `renew` does
+                ledger.release(slot)
+                then(dawdled, "ask", slot)
+            elif not prompt and chance.random() < 0.02:
+                then(dawdled + chance.uniform(0, 0.4), "stalled", slot)
+            else:
+                then(dawdled, "send", slot)
+        else:
+            if step == "stalled":  # what `sent` does
+                ledger.delay(slot)
+            sent.append(clock.now)
+            if not prompt and chance.random() < 0.0005:
+                ledger.pause(chance.uniform(0, 3))
+            then(chance.uniform(0.005, 0.1), "ask", slot)
     ledger.close()
     return sent
 

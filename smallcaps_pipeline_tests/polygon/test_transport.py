@@ -237,7 +237,7 @@ def test_a_wait_of_an_hour_is_not_slept_out_but_told() -> None:
     assert pacer.pauses == [3600]
 
 
-def test_budget_is_asked_again_on_the_open_connection() -> None:
+def test_budget_is_asked_again_on_the_open_connection_and_told_of_the_call() -> None:
     """A handshake takes longer than the windows have room for; a mock has no connection."""
     pacer = FreePacer()
     with running(market()) as emulator:
@@ -247,7 +247,7 @@ def test_budget_is_asked_again_on_the_open_connection() -> None:
         for _ in range(3):
             one.get(Request("/v1/marketstatus/now"), as_json)
         one.close()
-    assert pacer.renewed == [1, 2, 3]
+    assert pacer.renewed == pacer.gone_out == [1, 2, 3]
 
 
 def test_body_without_end_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,9 @@ class Ledger(Protocol):
             gone then.
         """
 
+    def delay(self, slot: Slot) -> None:
+        """Move an entry to now: its call has gone out only now."""
+
     def release(self, slot: Slot) -> None:
         """Take back the entry of a call that did not go out."""
 
@@ -124,6 +127,10 @@ class SqlLedger(ABC):
                 return False
             entries.move(slot.number, max(at, now))
         return True
+
+    def delay(self, slot: Slot) -> None:
+        with self._transaction() as entries:
+            entries.move(slot.number, entries.now_us)
 
     def release(self, slot: Slot) -> None:
         with self._transaction() as entries:

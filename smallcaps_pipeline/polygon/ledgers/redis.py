@@ -48,6 +48,9 @@ end
 redis.call('ZADD', KEYS[1], whole(math.max(at, now)), ARGV[1])
 return 1
 """
+_DELAY: Final = f"""{_NOW}
+return redis.call('ZADD', KEYS[1], 'XX', whole(now), ARGV[1])
+"""
 _RELEASE: Final = "return redis.call('ZREM', KEYS[1], ARGV[1])"
 _PAUSE: Final = f"""{_NOW}
 local until_us = math.max(paused, now + tonumber(ARGV[1]))
@@ -78,8 +81,8 @@ class RedisLedger:
         self._client = redis.Redis.from_url(
             url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
         )
-        scripts = (_RESERVE, _CONFIRM, _RELEASE, _PAUSE)
-        self._reserve, self._confirm, self._release, self._pause = (
+        scripts = (_RESERVE, _CONFIRM, _DELAY, _RELEASE, _PAUSE)
+        self._reserve, self._confirm, self._delay, self._release, self._pause = (
             self._client.register_script(script) for script in scripts
         )
         self._asked(self._client.ping)
@@ -91,6 +94,9 @@ class RedisLedger:
 
     def confirm(self, slot: Slot, patience_s: float) -> bool:
         return bool(self._run(self._confirm, slot.number, round(patience_s * US)))
+
+    def delay(self, slot: Slot) -> None:
+        self._run(self._delay, slot.number)
 
     def release(self, slot: Slot) -> None:
         self._run(self._release, slot.number)

@@ -37,7 +37,7 @@ class Callers:
 
     def wait(self, *, killed: Sequence[int] = ()) -> None:
         for number, process in enumerate(self.processes):
-            code = process.wait(120)
+            code = process.wait(400)
             assert number in killed or code == 0, f"caller {number} ended with {code}"
 
 

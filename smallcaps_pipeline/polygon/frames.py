@@ -116,7 +116,7 @@ def _rows(envelope: Any, wire: Wire, answer: Answer) -> pl.DataFrame:
     stated = _value(envelope, "resultsCount")
     stated = _value(envelope, "count") if stated is None else stated
     if results.null_count:
-        if wire.envelope is Envelope.AGGREGATES and not stated:
+        if wire.envelope is Envelope.AGGREGATES and stated == 0:  # an empty range says so
             return pl.from_arrow(pa.schema(dict(wire.fields)).empty_table())  # type: ignore[return-value]
         problem = f"expected `{wire.results}` with rows of {wire.table.name}, got none"
         raise IncompleteAnswer(problem, answer.request.url)

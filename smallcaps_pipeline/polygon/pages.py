@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Final
+from urllib.parse import unquote
 
 from smallcaps_pipeline.polygon.errors import BrokenAnswer, RepeatedCursor
 from smallcaps_pipeline.polygon.frames import Page, read_page
@@ -62,10 +63,15 @@ def next_request(next_url: str, request: Request) -> Request:
     """Return the request for a next_url; `request` is the one that gave it.
 
     Raises:
-        BrokenAnswer: The next_url has no path.
+        BrokenAnswer: The next_url has no path, or that of another request: its rows may be another
+            symbol's, which nothing in them would tell.
     """
     try:
-        return Request.of_url(next_url)
+        following = Request.of_url(next_url)
     except ValueError:
         problem = "expected a next_url with an absolute path, got one without"
         raise BrokenAnswer(problem, request.url) from None  # it may hold a key
+    if unquote(following.path) != unquote(request.path):
+        problem = f"expected a next_url of the same path, got one to {following.path}"
+        raise BrokenAnswer(problem, request.url)
+    return following

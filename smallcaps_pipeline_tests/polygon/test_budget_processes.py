@@ -178,8 +178,10 @@ def test_budget_in_a_database_follows_the_rules_of_the_file(store: str) -> None:
     assert second.confirm(prompt, 0.5)
     first.delay(prompt)
     first.delay(late)  # it is gone: nothing to move
+    assert first.reserve([]).wait_s == 0.0
     first.pause(0.5)
     first.pause(0.1)
+    assert 0.2 < first.reserve([]).wait_s <= 0.5
     assert second.reserve(limits).wait_s > 0.4
     assert not second.confirm(prompt, 9.0)
     for ledger in (first, second):

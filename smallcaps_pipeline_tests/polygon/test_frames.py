@@ -229,10 +229,10 @@ def test_empty_results_are_an_empty_frame_with_the_full_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    "counts", [{}, {"resultsCount": 0}, {"count": 0}, {"resultsCount": 0, "count": 0}]
+    "counts", [{"resultsCount": 0}, {"count": 0}, {"resultsCount": 0, "count": 0}]
 )
 @pytest.mark.parametrize("rows", [wire.MINUTE_BARS, wire.GROUPED_DAILY])
-def test_aggregates_without_results_are_empty_where_nothing_is_stated(
+def test_aggregates_without_results_are_empty_where_none_are_stated(
     rows: Wire, counts: dict[str, int]
 ) -> None:
     facts = {"symbol": "A"} if rows is wire.MINUTE_BARS else {}
@@ -241,10 +241,11 @@ def test_aggregates_without_results_are_empty_where_nothing_is_stated(
     assert frame.schema == rows.table.schema
 
 
-@pytest.mark.parametrize("counts", [{"resultsCount": 2}, {"count": 1}])
-def test_aggregates_without_results_are_incomplete_where_rows_are_stated(
+@pytest.mark.parametrize("counts", [{"resultsCount": 2}, {"count": 1}, {}])
+def test_aggregates_without_results_are_incomplete_unless_zero_rows_are_stated(
     counts: dict[str, int],
 ) -> None:
+    """An envelope that lost its counts with its results must not pass for an empty range."""
     with pytest.raises(errors.IncompleteAnswer):
         read({"status": "OK", "adjusted": False, **counts}, wire.MINUTE_BARS, symbol="A")
 

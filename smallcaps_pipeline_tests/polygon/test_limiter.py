@@ -126,6 +126,9 @@ def test_no_limit_never_waits(path: Path, clock: Clock) -> None:
     call_times(one, clock, 50)
     one.close()
     assert clock.slept == []
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM calls").fetchone() == (0,)
+    connection.close()
 
 
 @pytest.mark.parametrize("per_minute", [None, 100])

@@ -97,6 +97,14 @@ def test_next_url_without_a_path_raises(next_url: str) -> None:
     assert caught.value.__cause__ is None  # its words would quote the link, and a key in it
 
 
+def test_next_url_of_another_symbol_raises() -> None:
+    """Rows of trades do not carry their symbol: nothing later would notice."""
+    server = Server([page([trade(1, TS)], next_url="https://x/v3/trades/OTHR?cursor=a"), page([])])
+    with pytest.raises(errors.BrokenAnswer, match="/v3/trades/OTHR"):
+        sequence_numbers(server)
+    assert len(server.requests) == 1
+
+
 def test_empty_page_with_a_next_one_is_not_the_end() -> None:
     next_url = "https://api.massive.com/v3/trades/AEMD?cursor=b"
     server = Server([page([], next_url=next_url), page([trade(7, TS)])])

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 US: Final = 1_000_000
 KEPT_US: Final = 180 * US  # entries older than this are forgotten; no window reaches so far
 FORGET_EVERY: Final = 64  # entries
+NOT_COUNTED: Final = 0  # number of a call that no limit is concerned with, but a pause is
 CLOCK_SLACK_US: Final = US  # a clock that went back by less is merely being adjusted
 
 
@@ -113,8 +114,8 @@ class SqlLedger(ABC):
             for limit in limits:
                 nth = entries.latest(limit.calls)
                 at = at if nth is None else max(at, nth + limit.window_us)
-            number = entries.enter(at)
-            if number % FORGET_EVERY == 0:
+            number = entries.enter(at) if limits else NOT_COUNTED
+            if number % FORGET_EVERY == 0 and limits:
                 entries.forget(now - KEPT_US)
         return Slot(number, (at - now) / US)
 

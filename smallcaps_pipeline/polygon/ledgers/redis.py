@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from smallcaps_pipeline.polygon.errors import BudgetUnavailable
 from smallcaps_pipeline.polygon.ledgers.address import shown
-from smallcaps_pipeline.polygon.ledgers.ledger import KEPT_US, US, Limit, Slot
+from smallcaps_pipeline.polygon.ledgers.ledger import KEPT_US, NOT_COUNTED, US, Limit, Slot
 
 try:
     import redis
@@ -34,9 +34,12 @@ for i = 2, #ARGV, 2 do
     local nth = redis.call('ZREVRANGE', KEYS[1], rank, rank, 'WITHSCORES')[2]
     if nth then at = math.max(at, tonumber(nth) + tonumber(ARGV[i + 1])) end
 end
-local number = redis.call('INCR', KEYS[2])
-redis.call('ZADD', KEYS[1], whole(at), number)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. whole(now - tonumber(ARGV[1])))
+local number = {NOT_COUNTED}
+if #ARGV > 1 then
+    number = redis.call('INCR', KEYS[2])
+    redis.call('ZADD', KEYS[1], whole(at), number)
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. whole(now - tonumber(ARGV[1])))
+end
 return {{number, whole(at - now)}}
 """
 _CONFIRM: Final = f"""{_NOW}

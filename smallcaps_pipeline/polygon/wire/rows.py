@@ -23,7 +23,7 @@ INTS, TEXTS = pa.list_(INT), pa.list_(TEXT)
 class Envelope(Enum):
     """How an endpoint wraps its rows."""
 
-    AGGREGATES = auto()  # {results: [...]}, the key absent where there are none
+    AGGREGATES = auto()  # {results: [...]}, the key absent where resultsCount is 0
     LIST = auto()  # {results: [...]}, the key always there
     OBJECT = auto()  # {results: {...}}: one row
     BARE_LIST = auto()  # [...]

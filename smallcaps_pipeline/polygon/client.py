@@ -31,7 +31,7 @@ from smallcaps_pipeline.polygon.asked import (
 )
 from smallcaps_pipeline.polygon.errors import WrongAdjustment
 from smallcaps_pipeline.polygon.frames import Page
-from smallcaps_pipeline.polygon.once import each_once
+from smallcaps_pipeline.polygon.once import each_once, without_copies
 from smallcaps_pipeline.polygon.pages import fetch_page
 from smallcaps_pipeline.polygon.reference import ReferenceEndpoints
 from smallcaps_pipeline.polygon.transport import Request, Transport, path_of
@@ -105,8 +105,7 @@ class PolygonClient(ReferenceEndpoints):
         pages = [page.frame for page in self._bar_pages(symbol, start, end)]
         # How the provider will cut the day once trading goes on overnight is not known.
         inside = within("timestamp", new_york_time(start, time()), new_york_time(end, time()))
-        bars = pl.concat(pages).filter(inside).unique(maintain_order=True)
-        return bars.sort("timestamp", maintain_order=True)
+        return without_copies(pl.concat(pages).filter(inside), "timestamp")
 
     def _bar_pages(self, symbol: str, start: date, end: date) -> Iterator[Page]:
         """Yield pages, each asked for by a request that states everything anew.

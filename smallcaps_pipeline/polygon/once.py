@@ -45,6 +45,13 @@ def each_once(
     return kept
 
 
+def without_copies(frame: pl.DataFrame, by: str) -> pl.DataFrame:
+    """Keep one of equal rows, sorted by a column; rows that differ all stay, in their order."""
+    if frame.select(_ascends(by)).item():
+        return frame
+    return frame.unique(maintain_order=True).sort(by, maintain_order=True)
+
+
 def _ascends(*columns: str) -> pl.Expr:
     """Return whether each row is greater than the one before, by the columns in turn."""
     greater, equal = pl.lit(value=False), pl.lit(value=True)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from smallcaps_pipeline.polygon.once import each_once
+from smallcaps_pipeline.polygon.once import each_once, without_copies
 from smallcaps_pipeline.polygon.transport import Request
 from smallcaps_pipeline.schemas import CONDITIONS, TRADES
 
@@ -85,6 +85,13 @@ def test_copies_that_differ_leave_the_same_row_in_either_order_and_a_warning(
 def test_equal_copies_are_no_reason_to_warn(caplog: pytest.LogCaptureFixture) -> None:
     each_once(trades(FIRST, FIRST, SECOND), TRADES, REQUEST, by=BY)
     assert caplog.text == ""
+
+
+def test_rows_of_one_minute_that_differ_stay_and_their_copies_do_not() -> None:
+    rows = [(5, 2, 12, 5.0, [37]), FIRST, (0, 1, 12, 5.5, [12]), FIRST]
+    kept = without_copies(trades(*rows), "timestamp")
+    assert kept["price"].to_list() == [5.0, 5.5, 5.0]
+    assert_frame_equal(without_copies(kept, "timestamp"), kept)
 
 
 def test_table_without_a_key_loses_equal_copies_only() -> None:

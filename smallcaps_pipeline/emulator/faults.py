@@ -5,11 +5,12 @@ Keep out: how a fault is played on a response (`gateway`).
 
     --faults 429=3x,reset=0.02,403_date@2025-05-06,doubled_port
 
-A fault is `name[@where][=amount]`: `where` is a part of the path or query that it is bound to,
-`amount` a probability or `Nx`, the first N requests; without one it strikes always. A probability
-is drawn from the seed, the request's target and how often that target was asked for, so that a run
-is the same again, whatever the order of concurrent requests, and a retry draws anew. Rules are
-asked in order; faults of the body add up, the first other one ends the list.
+A fault is `name[@where][=amount]`: `where` is a part of the path or query that it is bound to, or
+the day of which trades or quotes are asked for; `amount` is a probability or `Nx`, the first N
+requests; without one it strikes always. A probability is drawn from the seed, the request's target
+and how often that target was asked for, so that a run is the same again, whatever the order of
+concurrent requests, and a retry draws anew. Rules are asked in order; faults of the body add up,
+the first other one ends the list.
 """
 
 from __future__ import annotations
@@ -100,14 +101,20 @@ class FaultPlan:
         self._left = {i: rule.first for i, rule in enumerate(rules) if rule.first is not None}
         self._lock = Lock()
 
-    def strike(self, target: str) -> tuple[Fault, ...]:
-        """Return the faults that strike a request; `target` is its path and query."""
+    def strike(self, target: str, day: str = "") -> tuple[Fault, ...]:
+        """Return the faults that strike a request.
+
+        Args:
+            target: Its path and query.
+            day: The first New York day that it asks for where the target does not show it
+                (YYYY-MM-DD): trades and quotes are asked for by the nanosecond.
+        """
         struck: list[Fault] = []
         with self._lock:
             self._asked[target] += 1
             for i, rule in enumerate(self._rules):
                 of_body = rule.fault in OF_THE_BODY
-                if (struck and not of_body) or rule.where not in target:
+                if (struck and not of_body) or rule.where not in f"{target} {day}":
                     continue
                 if self._strikes(i, rule, target):
                     struck.append(rule.fault)

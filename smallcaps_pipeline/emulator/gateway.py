@@ -17,6 +17,7 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from threading import Lock
 from time import monotonic
@@ -28,11 +29,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from smallcaps_pipeline import sessions
 from smallcaps_pipeline.emulator import replies
 from smallcaps_pipeline.emulator.faults import Fault, FaultPlan, FaultRule
 from smallcaps_pipeline.emulator.limits import RateLimit
 from smallcaps_pipeline.emulator.options import Options
-from smallcaps_pipeline.emulator.paging import decode_cursor, encode_cursor
+from smallcaps_pipeline.emulator.paging import TickQuery, decode_cursor, encode_cursor
+from smallcaps_pipeline.emulator.params import NS, BadParameterError
 from smallcaps_pipeline.emulator.seeding import stable_number
 
 INVALID_KEY: Final = "invalid"  # the one key that is not known here
@@ -43,6 +46,7 @@ _RETRY_AFTER_S: Final = 1.0  # of a 429 that is a fault
 _GZIP_LEVEL: Final = 1
 _LEAST_TO_COMPRESS: Final = 500  # bytes
 _COUNTS: Final = ("queryCount", "resultsCount", "count")
+_TICKS: Final = ("/v3/trades/", "/v3/quotes/")
 _OF_THE_LINE: Final = (Fault.RESET, Fault.STALL, Fault.RESET_BODY, Fault.STALL_BODY)
 
 Json = dict[str, Any]
@@ -92,7 +96,7 @@ class Gateway:
         request_id = f"{stable_number(target, len(self.requests)):032x}"
         scope[replies.REQUEST_ID] = request_id
         refused = self._refusal(request, request_id)
-        faults = () if refused else self._faults.strike(target)
+        faults = () if refused else self._faults.strike(target, _day_of_ticks(request))
         line = next((fault for fault in faults if fault in _OF_THE_LINE), None)
         hangs_s = self._options.stall_s if line in (Fault.STALL, Fault.STALL_BODY) else 0.0
         if line in (Fault.RESET, Fault.STALL):
@@ -150,6 +154,17 @@ def target_of(request: Request) -> str:
     """Return path and query of a request, the key taken out."""
     query = [(k, v) for k, v in parse_qsl(request.url.query) if k.lower() != "apikey"]
     return request.url.path + (f"?{urlencode(query)}" if query else "")
+
+
+def _day_of_ticks(request: Request) -> str:
+    """Return the first New York day of a request for trades or quotes; of others nothing."""
+    if not request.url.path.startswith(_TICKS):
+        return ""
+    try:
+        start_ns = TickQuery.read(dict(request.query_params)).span.start
+    except BadParameterError:
+        return ""  # the endpoint will say so
+    return str(sessions.trading_day_of(datetime.fromtimestamp(start_ns // NS, tz=UTC)))
 
 
 def key_of(request: Request) -> str:

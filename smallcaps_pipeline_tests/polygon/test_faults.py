@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -27,7 +28,7 @@ from smallcaps_pipeline.emulator.faults import OF_THE_BODY
 from smallcaps_pipeline.emulator.gateway import LoggedRequest
 from smallcaps_pipeline.polygon import errors
 from smallcaps_pipeline.polygon.client import PolygonClient
-from smallcaps_pipeline_tests.polygon.real import CALLS, KEY, connected, market
+from smallcaps_pipeline_tests.polygon.real import CALLS, KEY, OPEN, SYMBOL, connected, market
 
 MARKET = market()
 TRIES = 3
@@ -194,7 +195,7 @@ def test_repeated_cursor_is_an_error_and_bars_do_not_meet_it(
     assert_frame_equal(bars(struck.client), whole["bars"])
 
 
-@of_each({"403 of a date": (FaultRule(Fault.FORBIDDEN_DATE, where="/2025-10-10"),)})
+@of_each({"403 of a date": (FaultRule(Fault.FORBIDDEN_DATE, where="2025-10-10"),)})
 def test_403_on_one_date_does_not_end_the_rest(
     struck: Struck, whole: dict[str, pl.DataFrame]
 ) -> None:
@@ -202,6 +203,11 @@ def test_403_on_one_date_does_not_end_the_rest(
     with pytest.raises(errors.TimeframeNotEntitled, match="2025-10-10"):
         struck.client.grouped_daily(day=day.replace(day=10))
     assert_frame_equal(struck.client.grouped_daily(day=day), whole["grouped daily"])
+    friday = {"start": OPEN - timedelta(days=3), "end": OPEN - timedelta(days=2, hours=23)}
+    with pytest.raises(errors.TimeframeNotEntitled, match="/v3/trades/"):
+        struck.client.trades(symbol=SYMBOL, **friday)
+    _, trades = CALLS["trades"]
+    assert_frame_equal(trades(struck.client), whole["trades"])
 
 
 def test_a_stall_ends_with_the_read_timeout_and_is_tried_again(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from smallcaps_pipeline.polygon.once import each_once
 from smallcaps_pipeline.polygon.transport import Answer, Request
 from smallcaps_pipeline_tests.polygon.callers import callers
 from smallcaps_pipeline_tests.polygon.real import connected_to, market
-from smallcaps_pipeline_tests.polygon.test_limiter import most_within
+from smallcaps_pipeline_tests.polygon.sharing import most_within
 
 ROWS: Final = 50_000
 ROUNDS: Final = 9

@@ -25,8 +25,8 @@ from smallcaps_pipeline.polygon.ledgers.opening import open_ledger
 from smallcaps_pipeline.polygon.limiter import CallBudget, binding_limits
 from smallcaps_pipeline_tests.polygon.callers import callers
 from smallcaps_pipeline_tests.polygon.real import market
+from smallcaps_pipeline_tests.polygon.sharing import most_within
 from smallcaps_pipeline_tests.polygon.stores import PASSWORD, STORES
-from smallcaps_pipeline_tests.polygon.test_limiter import most_within
 
 
 @pytest.fixture

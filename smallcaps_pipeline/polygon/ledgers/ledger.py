@@ -1,7 +1,11 @@
-"""What a ledger of calls does, and how those that speak SQL do it.
+"""What a ledger of calls does, wherever it is kept.
 
-Belongs here: the interface, the rules of one transaction.
-Keep out: SQL (the stores), waiting (limiter).
+Belongs here: the interface, and the numbers that all stores share.
+Keep out: how a store does it (sqlite, postgres, redis), waiting (limiter).
+
+Each store holds the rules in its own language, Python, PL/pgSQL and Lua, because a step must be one
+transaction *and* one trip to the store: at 80 calls a second a lock that is held over several trips
+would use up the second. The same tests hold all three.
 
 All times of a ledger are microseconds on the one clock of its store, so machines whose clocks
 differ agree; callers are told how long to wait, never until when.
@@ -9,17 +13,13 @@ differ agree; callers are told how long to wait, never until when.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 US: Final = 1_000_000
 KEPT_US: Final = 180 * US  # entries older than this are forgotten; no window reaches so far
-FORGET_EVERY: Final = 64  # entries
 NOT_COUNTED: Final = 0  # number of a call that no limit is concerned with, but a pause is
-CLOCK_SLACK_US: Final = US  # a clock that went back by less is merely being adjusted
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,11 @@ class Ledger(Protocol):
     """
 
     def reserve(self, limits: Sequence[Limit]) -> Slot:
-        """Enter a call at the first moment at which every limit and the pause allow it."""
+        """Enter a call at the first moment at which every limit and the pause allow it.
+
+        That is the latest of: now, the end of the pause, and for each limit of n calls the moment
+        of the n-th latest entry plus the window.
+        """
 
     def confirm(self, slot: Slot, patience_s: float) -> bool:
         """Move an entry whose moment has come to now, and say that its call may go.
@@ -71,73 +75,3 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Close the connection."""
-
-
-class Entries(Protocol):
-    """What a transaction of an SQL store can do; `now_us` is the time at which it began."""
-
-    now_us: int
-
-    def paused_until(self) -> int: ...
-
-    def pause_until(self, at_us: int) -> None: ...
-
-    def latest(self, nth: int) -> int | None:
-        """Return the moment of the n-th latest entry, from 1."""
-
-    def enter(self, at_us: int) -> int: ...
-
-    def moment_of(self, number: int) -> int | None: ...
-
-    def move(self, number: int, at_us: int) -> None: ...
-
-    def remove(self, number: int) -> None: ...
-
-    def forget(self, before_us: int) -> None: ...
-
-    def mend_clock(self) -> None:
-        """Count entries that were made in the future as of now: the clock was set back."""
-
-
-class SqlLedger(ABC):
-    """The rules, over the transactions of a store."""
-
-    @abstractmethod
-    def _transaction(self) -> AbstractContextManager[Entries]:
-        """Hold the ledger alone, over all threads, processes and machines."""
-
-    def reserve(self, limits: Sequence[Limit]) -> Slot:
-        with self._transaction() as entries:
-            now = entries.now_us
-            entries.mend_clock()
-            at = max(now, entries.paused_until())
-            for limit in limits:
-                nth = entries.latest(limit.calls)
-                at = at if nth is None else max(at, nth + limit.window_us)
-            number = entries.enter(at) if limits else NOT_COUNTED
-            if number % FORGET_EVERY == 0 and limits:
-                entries.forget(now - KEPT_US)
-        return Slot(number, (at - now) / US)
-
-    def confirm(self, slot: Slot, patience_s: float) -> bool:
-        with self._transaction() as entries:
-            now = entries.now_us
-            at = entries.moment_of(slot.number)
-            if at is None or now < entries.paused_until() or now - at > patience_s * US:
-                entries.remove(slot.number)
-                return False
-            entries.move(slot.number, max(at, now))
-        return True
-
-    def delay(self, slot: Slot) -> None:
-        with self._transaction() as entries:
-            entries.move(slot.number, entries.now_us)
-
-    def release(self, slot: Slot) -> None:
-        with self._transaction() as entries:
-            entries.remove(slot.number)
-
-    def pause(self, seconds: float) -> None:
-        with self._transaction() as entries:
-            until = entries.now_us + round(seconds * US)
-            entries.pause_until(max(until, entries.paused_until()))

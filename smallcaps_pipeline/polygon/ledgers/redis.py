@@ -1,7 +1,6 @@
 """A ledger in Redis: for workers on several machines; the fastest of the three.
 
-Each step is one script, which Redis runs alone; the clock is the server's. The rules are those of
-`ledger.SqlLedger`, written in Lua a second time since a script is the only step that is whole.
+Each step is one script, which Redis runs alone; the clock is the server's.
 """
 
 from __future__ import annotations

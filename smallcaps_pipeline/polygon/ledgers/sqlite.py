@@ -10,16 +10,19 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from smallcaps_pipeline.polygon.errors import BudgetUnavailable
-from smallcaps_pipeline.polygon.ledgers.ledger import CLOCK_SLACK_US, US, SqlLedger
+from smallcaps_pipeline.polygon.ledgers.ledger import KEPT_US, NOT_COUNTED, US, Limit, Slot
 
 LOCK_TIMEOUT_S: Final = 30.0  # a transaction takes below 1 ms: longer means a broken disk
 LONGEST_PAUSE_US: Final = 900 * US
+CLOCK_SLACK_US: Final = US  # a clock that went back by less is merely being adjusted
+FORGET_EVERY: Final = 64  # entries
+_NTH_LATEST: Final = "SELECT at_us FROM calls ORDER BY at_us DESC LIMIT 1 OFFSET ?"
 _LAYOUT: Final = 2  # files of another layout are replaced: they hold a minute's calls
 _TABLES: Final = (
     "DROP TABLE IF EXISTS calls",
@@ -33,7 +36,7 @@ _TABLES: Final = (
 )
 
 
-class SqliteLedger(SqlLedger):
+class SqliteLedger:
     """A ledger in a file; processes that name the same file share it.
 
     Args:
@@ -50,17 +53,82 @@ class SqliteLedger(SqlLedger):
         self._lock = threading.Lock()
         self._connection = self._open()
 
+    def reserve(self, limits: Sequence[Limit]) -> Slot:
+        with self._transaction() as now:
+            self._mend_clock(now)
+            at = max(now, self._paused_until(now))
+            for limit in limits:
+                nth = self._one(_NTH_LATEST, limit.calls - 1)
+                at = at if nth is None else max(at, nth + limit.window_us)
+            number = self._enter(at, now) if limits else NOT_COUNTED
+        return Slot(number, (at - now) / US)
+
+    def confirm(self, slot: Slot, patience_s: float) -> bool:
+        with self._transaction() as now:
+            at = self._one("SELECT at_us FROM calls WHERE number = ?", slot.number)
+            if at is None or now < self._paused_until(now) or now - at > patience_s * US:
+                self._remove(slot)
+                return False
+            self._move(slot, max(at, now))
+        return True
+
+    def delay(self, slot: Slot) -> None:
+        with self._transaction() as now:
+            self._move(slot, now)
+
+    def release(self, slot: Slot) -> None:
+        with self._transaction():
+            self._remove(slot)
+
+    def pause(self, seconds: float) -> None:
+        with self._transaction() as now:
+            until = max(now + round(seconds * US), self._paused_until(now))
+            self._connection.execute("INSERT OR REPLACE INTO pause VALUES (1, ?)", (until,))
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()
 
+    def _enter(self, at_us: int, now_us: int) -> int:
+        values = (at_us, now_us)
+        execute = self._connection.execute
+        added = execute("INSERT INTO calls (at_us, made_us) VALUES (?, ?)", values).lastrowid or 0
+        if added % FORGET_EVERY == 0:
+            execute("DELETE FROM calls WHERE at_us < ?", (now_us - KEPT_US,))
+        return added
+
+    def _move(self, slot: Slot, at_us: int) -> None:
+        values = (at_us, slot.number)
+        self._connection.execute("UPDATE calls SET at_us = ? WHERE number = ?", values)
+
+    def _remove(self, slot: Slot) -> None:
+        self._connection.execute("DELETE FROM calls WHERE number = ?", (slot.number,))
+
+    def _paused_until(self, now_us: int) -> int:
+        until = self._one("SELECT until_us FROM pause") or 0
+        return until if until - now_us <= LONGEST_PAUSE_US else 0  # the clock was set back
+
+    def _mend_clock(self, now_us: int) -> None:
+        """Count entries that were made in the future as of now: the clock was set back."""
+        made = self._one("SELECT max(made_us) FROM calls") or 0
+        if made > now_us + CLOCK_SLACK_US:
+            mended = (
+                "UPDATE calls SET at_us = min(at_us, :now), made_us = :now WHERE made_us > :now"
+            )
+            self._connection.execute(mended, {"now": now_us})
+
+    def _one(self, query: str, *values: int) -> int | None:
+        row = self._connection.execute(query, values).fetchone()
+        return None if row is None else row[0]
+
     @contextmanager
-    def _transaction(self) -> Iterator[_Entries]:
+    def _transaction(self) -> Iterator[int]:
+        """Hold the ledger alone, over all threads and processes; give the time, microseconds."""
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
-                    yield _Entries(self._connection, int(self._clock() * US))
+                    yield int(self._clock() * US)
                 except BaseException:
                     self._connection.execute("ROLLBACK")
                     raise
@@ -78,52 +146,6 @@ class SqliteLedger(SqlLedger):
         except (OSError, sqlite3.Error) as error:
             raise _unavailable(self._path, error) from error
         return connection
-
-
-class _Entries:
-    def __init__(self, connection: sqlite3.Connection, now_us: int) -> None:
-        self._execute = connection.execute
-        self.now_us = now_us
-
-    def paused_until(self) -> int:
-        until = self._one("SELECT until_us FROM pause") or 0
-        return until if until - self.now_us <= LONGEST_PAUSE_US else 0  # the clock was set back
-
-    def pause_until(self, at_us: int) -> None:
-        self._execute("INSERT OR REPLACE INTO pause VALUES (1, ?)", (at_us,))
-
-    def latest(self, nth: int) -> int | None:
-        ordered = "SELECT at_us FROM calls ORDER BY at_us DESC LIMIT 1 OFFSET ?"
-        return self._one(ordered, nth - 1)
-
-    def enter(self, at_us: int) -> int:
-        values = (at_us, self.now_us)
-        added = self._execute("INSERT INTO calls (at_us, made_us) VALUES (?, ?)", values)
-        return added.lastrowid or 0
-
-    def moment_of(self, number: int) -> int | None:
-        return self._one("SELECT at_us FROM calls WHERE number = ?", number)
-
-    def move(self, number: int, at_us: int) -> None:
-        self._execute("UPDATE calls SET at_us = ? WHERE number = ?", (at_us, number))
-
-    def remove(self, number: int) -> None:
-        self._execute("DELETE FROM calls WHERE number = ?", (number,))
-
-    def forget(self, before_us: int) -> None:
-        self._execute("DELETE FROM calls WHERE at_us < ?", (before_us,))
-
-    def mend_clock(self) -> None:
-        made = self._one("SELECT max(made_us) FROM calls") or 0
-        if made > self.now_us + CLOCK_SLACK_US:
-            mended = (
-                "UPDATE calls SET at_us = min(at_us, :now), made_us = :now WHERE made_us > :now"
-            )
-            self._execute(mended, {"now": self.now_us})
-
-    def _one(self, query: str, *values: int) -> int | None:
-        row = self._execute(query, values).fetchone()
-        return None if row is None else row[0]
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -7,10 +7,11 @@ How it holds. Each call is entered in a shared ledger *before* it goes out, at t
 at which every sliding window still has room: not before the n-th latest entry plus the window, for
 each limit of n calls. The wait for that moment is slept outside the ledger, so nobody waits for a
 sleeper, and calls go out in the order of their entries. Awake, the caller confirms its entry, which
-moves to the moment at which the call really goes. Who wakes too late, or into a pause, gives the
-entry back and queues again; who finds on the open connection that time has passed since (a
-handshake, a busy processor) does the same; who finds it only after having sent moves the entry. So
-an entry is as old as its call but for the `patience`, and a killed process costs the few entries
+moves to the moment at which the call really goes; so does who finds on the open connection that
+time has passed since (a handshake, a busy processor), or has passed while it sent. An entry that is
+late can move without harm while nobody was promised a place after its old moment, which holds as
+long as fewer callers wait than the limit has calls. Else, or in a pause, the caller queues again.
+So an entry is as old as its call but for the `patience`, and a killed process costs the few entries
 that it had ahead, never a limit.
 
 What is left is the way to the provider: a call may take longer than the one a window later. Windows
@@ -75,6 +76,7 @@ class CallBudget:
     ) -> None:
         self._ledger = ledger
         self._limits = binding_limits(calls_per_minute, calls_per_second)
+        self._hard = hard_limits(self._limits)
         self._patience_s = patience_s(self._limits)
         self._clock = clock
         self._sleep = sleep
@@ -90,11 +92,11 @@ class CallBudget:
             if slot.wait_s <= 0:
                 return Permit(slot, self._clock())
             self._sleep(slot.wait_s)
-            if self._ledger.confirm(slot, self._patience_s):
+            if self._ledger.confirm(slot, self._hard, self._patience_s):
                 return Permit(slot, self._clock())
 
     def renew(self, permit: Permit) -> Permit:
-        """Return a permit that is fresh: the same one, or after a wait another in its place.
+        """Return a permit that is fresh: the same one, moved to now if it can be, or another.
 
         To be called when nothing is left to do but to send.
 
@@ -102,7 +104,8 @@ class CallBudget:
             BudgetUnavailable: The ledger cannot be read or written.
         """
         while self._clock() - permit.given > self._patience_s:
-            self._ledger.release(permit.slot)
+            if self._ledger.confirm(permit.slot, self._hard, self._patience_s):
+                return Permit(permit.slot, self._clock())
             permit = self.acquire()
         return permit
 
@@ -146,6 +149,11 @@ def binding_limits(calls_per_minute: int | None, calls_per_second: int | None) -
         (minute, minute_s),
     )
     return tuple(Limit(calls, window_s) for calls, window_s in windows if calls)
+
+
+def hard_limits(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
+    """Return the limits that are the provider's own."""
+    return tuple(limit for limit in limits if limit.window_s >= SECOND_S)
 
 
 def patience_s(limits: tuple[Limit, ...]) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from smallcaps_pipeline.polygon.ledgers.ledger import Slot
 from smallcaps_pipeline.polygon.ledgers.sqlite import SqliteLedger
-from smallcaps_pipeline.polygon.limiter import binding_limits, patience_s
+from smallcaps_pipeline.polygon.limiter import binding_limits, hard_limits, patience_s
 from smallcaps_pipeline_tests.polygon.server import Clock
 
 
@@ -36,6 +36,7 @@ def simulated(
     clock, chance = Clock(), random.Random(seed)
     ledger = SqliteLedger(path, clock=clock.time)
     limits = binding_limits(per_minute, per_second)
+    hard = hard_limits(limits)
     patience, start = patience_s(limits), clock.now
     worst_late, worst_dawdled = (0.005, 0.002) if prompt else (0.03, 2 * patience)
     sent: list[float] = []
@@ -55,17 +56,18 @@ def simulated(
             late = chance.choice([0.0, 0.0005, 0.002, chance.uniform(0, worst_late)])
             then(slot.wait_s + late * (slot.wait_s > 0), "wake", slot)
         elif step == "wake":
-            if slot.wait_s > 0 and not ledger.confirm(slot, patience):
+            if slot.wait_s > 0 and not ledger.confirm(slot, hard, patience):
                 then(0.0, "ask", slot)
                 continue
             dawdled = chance.choice([0.0002, 0.001, chance.uniform(0, worst_dawdled)])
             if dawdled > patience:  # what `renew` does
-                ledger.release(slot)
-                then(dawdled, "ask", slot)
+                then(dawdled, "renew", slot)
             elif not prompt and chance.random() < 0.02:
                 then(dawdled + chance.uniform(0, 0.4), "stalled", slot)
             else:
                 then(dawdled, "send", slot)
+        elif step == "renew" and not ledger.confirm(slot, hard, patience):
+            then(0.0, "ask", slot)
         else:
             if step == "stalled":  # what `sent` does
                 ledger.delay(slot)

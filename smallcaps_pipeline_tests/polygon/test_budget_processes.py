@@ -170,12 +170,12 @@ def test_budget_in_a_database_follows_the_rules_of_the_file(store: str) -> None:
     second.release(slots[0])
     second.release(slots[3])
     assert first.reserve(limits).wait_s == 0.0
-    late = second.reserve(limits)
+    late, *_ = [second.reserve(limits) for _ in range(4)]
     time.sleep(late.wait_s + 0.2)
-    assert not second.confirm(late, 0.014)
+    assert not second.confirm(late, limits, 0.014)  # the fourth was promised a place after it
     prompt = second.reserve(limits)
-    time.sleep(prompt.wait_s)
-    assert second.confirm(prompt, 0.5)
+    time.sleep(prompt.wait_s + 0.2)
+    assert second.confirm(prompt, limits, 0.014)  # nobody was
     first.delay(prompt)
     first.delay(late)  # it is gone: nothing to move
     assert first.reserve([]).wait_s == 0.0
@@ -183,7 +183,7 @@ def test_budget_in_a_database_follows_the_rules_of_the_file(store: str) -> None:
     first.pause(0.1)
     assert 0.2 < first.reserve([]).wait_s <= 0.5
     assert second.reserve(limits).wait_s > 0.4
-    assert not second.confirm(prompt, 9.0)
+    assert not second.confirm(prompt, limits, 9.0)
     for ledger in (first, second):
         ledger.close()
 

@@ -164,24 +164,57 @@ def test_call_that_wakes_too_late_queues_again(path: Path, clock: Clock) -> None
     limits = binding_limits(None, 2)
     slots = [ledger.reserve(limits) for _ in range(4)]
     assert [slot.wait_s for slot in slots] == pytest.approx([0, 0, 1.035, 1.035])
+    slots += [ledger.reserve(limits), ledger.reserve(limits)]  # promised after the third, fourth
     clock.now += 1.035 + 0.010
-    assert ledger.confirm(slots[2], patience_s(limits))
+    assert ledger.confirm(slots[2], limits, patience_s(limits))  # within the patience
     clock.now += 0.010
-    assert not ledger.confirm(slots[3], patience_s(limits))
-    assert not ledger.confirm(slots[3], patience_s(limits))  # it is gone
-    again = ledger.reserve(limits)
-    assert again.wait_s == 0.0  # of the last second only one call is left
+    assert not ledger.confirm(slots[3], limits, patience_s(limits))
+    assert not ledger.confirm(slots[3], limits, patience_s(limits))  # it is gone
     ledger.close()
 
 
-def test_permit_that_aged_is_given_back_and_another_taken(path: Path, clock: Clock) -> None:
+def test_call_that_wakes_late_may_go_while_no_place_was_promised_after_it(
+    path: Path, clock: Clock
+) -> None:
+    ledger = SqliteLedger(path, clock=clock.time)
+    limits = binding_limits(None, 2)
+    slots = [ledger.reserve(limits) for _ in range(5)]  # the fifth follows on the third
+    clock.now += 1.035 + 0.5
+    assert ledger.confirm(slots[2], limits, patience_s(limits))  # the fourth still stands before
+    assert not ledger.confirm(slots[3], limits, patience_s(limits))
+    # Counted from now: with the fifth, which is due in half a second, this second is full.
+    assert ledger.reserve(limits).wait_s == pytest.approx(1.035)
+    ledger.close()
+
+
+def test_permit_that_aged_is_moved(path: Path, clock: Clock) -> None:
     one = budget(path, clock, per_second=2)
     fresh = one.acquire()
     assert one.renew(fresh) is fresh
     clock.now += 0.5  # a handshake
     renewed = one.renew(fresh)
-    assert renewed.slot.number != fresh.slot.number
-    assert clock.slept == []  # what was given back left its room
+    assert (renewed.slot, renewed.given) == (fresh.slot, clock.now)  # moved: nobody came after it
+    assert clock.slept == []
+    one.acquire()
+    one.acquire()
+    assert clock.slept == [pytest.approx(1.035)]  # counted from when it was renewed
+    one.close()
+
+
+def test_permit_that_aged_too_much_is_given_back_and_another_taken(
+    path: Path, clock: Clock
+) -> None:
+    one = budget(path, clock, per_second=2)
+    permit = one.acquire()
+    one.acquire()
+    other = SqliteLedger(path, clock=clock.time)
+    for _ in range(2):  # two that wait, promised places a second after these
+        other.reserve(binding_limits(None, 2))
+    clock.now += 0.5
+    renewed = one.renew(permit)
+    assert renewed.slot.number != permit.slot.number
+    assert sum(clock.slept) > 0.5
+    other.close()
     one.close()
 
 

@@ -56,12 +56,14 @@ class Ledger(Protocol):
         of the n-th latest entry plus the window.
         """
 
-    def confirm(self, slot: Slot, patience_s: float) -> bool:
+    def confirm(self, slot: Slot, limits: Sequence[Limit], patience_s: float) -> bool:
         """Move an entry whose moment has come to now, and say that its call may go.
 
+        An entry that is late by more than the patience may still move where no other was promised
+        its moment by it: where of no limit of n calls the n-th latest entry is later than it.
+
         Returns:
-            False where a pause holds or the moment is over by more than the patience; the entry is
-            gone then.
+            False where a pause holds, or the entry is late and may not move; it is gone then.
         """
 
     def delay(self, slot: Slot) -> None:

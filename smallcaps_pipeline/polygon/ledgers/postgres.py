@@ -62,13 +62,18 @@ BEGIN
 END $$ LANGUAGE plpgsql;
 
 CREATE OR REPLACE FUNCTION smallcaps_confirm(
-    _budget TEXT, _number BIGINT, _patience_us BIGINT) RETURNS BOOLEAN AS $$
+    _budget TEXT, _number BIGINT, _calls BIGINT[], _patience_us BIGINT) RETURNS BOOLEAN AS $$
 DECLARE
-    _at BIGINT; _now BIGINT; _paused BIGINT;
+    _at BIGINT; _now BIGINT; _paused BIGINT; _promised BOOLEAN := FALSE;
 BEGIN
     SELECT now_us, paused_us INTO _now, _paused FROM smallcaps_begin(_budget);
     SELECT at_us INTO _at FROM smallcaps_calls WHERE number = _number;
-    IF _at IS NULL OR _now < _paused OR _now - _at > _patience_us THEN
+    FOR i IN 1 .. cardinality(_calls) LOOP
+        _promised := _promised OR coalesce(_at < (
+            SELECT c.at_us FROM smallcaps_calls c WHERE c.budget = _budget
+            ORDER BY c.at_us DESC LIMIT 1 OFFSET _calls[i] - 1), FALSE);
+    END LOOP;
+    IF _at IS NULL OR _now < _paused OR (_promised AND _now - _at > _patience_us) THEN
         DELETE FROM smallcaps_calls WHERE number = _number;
         RETURN FALSE;
     END IF;
@@ -121,9 +126,10 @@ class PostgresLedger:
         number, wait_us = self._row(step, self._budget, calls, windows)
         return Slot(number, wait_us / US)
 
-    def confirm(self, slot: Slot, patience_s: float) -> bool:
-        step = "SELECT smallcaps_confirm(%s, %s, %s)"
-        return bool(self._row(step, self._budget, slot.number, round(patience_s * US))[0])
+    def confirm(self, slot: Slot, limits: Sequence[Limit], patience_s: float) -> bool:
+        step = "SELECT smallcaps_confirm(%s, %s, %s::bigint[], %s)"
+        calls, patience_us = [one.calls for one in limits], round(patience_s * US)
+        return bool(self._row(step, self._budget, slot.number, calls, patience_us)[0])
 
     def delay(self, slot: Slot) -> None:
         self._row("SELECT smallcaps_delay(%s, %s)", self._budget, slot.number)

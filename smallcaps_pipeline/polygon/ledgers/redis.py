@@ -43,7 +43,13 @@ return {{number, whole(at - now)}}
 """
 _CONFIRM: Final = f"""{_NOW}
 local at = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or '0')
-if now < paused or now - at > tonumber(ARGV[2]) then
+local promised = false
+for i = 3, #ARGV do
+    local rank = tonumber(ARGV[i]) - 1
+    local nth = redis.call('ZREVRANGE', KEYS[1], rank, rank, 'WITHSCORES')[2]
+    promised = promised or (nth and tonumber(nth) > at)
+end
+if at == 0 or now < paused or (promised and now - at > tonumber(ARGV[2])) then
     redis.call('ZREM', KEYS[1], ARGV[1])
     return 0
 end
@@ -94,8 +100,9 @@ class RedisLedger:
         number, wait_us = self._run(self._reserve, KEPT_US, *windows)
         return Slot(number, int(wait_us) / US)
 
-    def confirm(self, slot: Slot, patience_s: float) -> bool:
-        return bool(self._run(self._confirm, slot.number, round(patience_s * US)))
+    def confirm(self, slot: Slot, limits: Sequence[Limit], patience_s: float) -> bool:
+        calls = [limit.calls for limit in limits]
+        return bool(self._run(self._confirm, slot.number, round(patience_s * US), *calls))
 
     def delay(self, slot: Slot) -> None:
         self._run(self._delay, slot.number)

@@ -63,10 +63,17 @@ class SqliteLedger:
             number = self._enter(at, now) if limits else NOT_COUNTED
         return Slot(number, (at - now) / US)
 
-    def confirm(self, slot: Slot, patience_s: float) -> bool:
+    def confirm(self, slot: Slot, limits: Sequence[Limit], patience_s: float) -> bool:
         with self._transaction() as now:
             at = self._one("SELECT at_us FROM calls WHERE number = ?", slot.number)
-            if at is None or now < self._paused_until(now) or now - at > patience_s * US:
+            if (
+                at is None
+                or now < self._paused_until(now)
+                or (
+                    now - at > patience_s * US
+                    and any((self._one(_NTH_LATEST, limit.calls - 1) or 0) > at for limit in limits)
+                )
+            ):
                 self._remove(slot)
                 return False
             self._move(slot, max(at, now))

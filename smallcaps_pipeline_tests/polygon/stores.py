@@ -42,7 +42,7 @@ def redis_url() -> Iterator[str]:
         "warning",
     ]
     with _running([server, "--bind", "127.0.0.1", *options]):
-        _wait_for(port)
+        _wait_for(lambda: _listens(port))
         yield f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
 
 
@@ -52,9 +52,10 @@ def postgres_url() -> Iterator[str]:
 
     PostgreSQL does not run as root, so root runs it as the package's user.
     """
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    initdb = shutil.which("initdb") or (str(found[-1]) if found else None)
-    if initdb is None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if on_path := shutil.which("initdb"):
+        found.insert(0, Path(on_path).resolve().parent)
+    if not found:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     as_user = (
         ["runuser", "-u", "postgres", "--"] if os.name == "posix" and os.geteuid() == 0 else []
@@ -67,12 +68,13 @@ def postgres_url() -> Iterator[str]:
                 shutil.chown(path, "postgres", "postgres")
         data = folder / "data"
         login = ["-U", "smallcaps", "--pwfile", str(folder / "password"), "-A", "scram-sha-256"]
-        made = [*as_user, initdb, "-D", str(data), "--no-sync", *login]
+        made = [*as_user, str(found[-1] / "initdb"), "-D", str(data), "--no-sync", *login]
         subprocess.run(made, check=True, capture_output=True)
-        postgres = str(Path(initdb).with_name("postgres"))
+        postgres = str(found[-1] / "postgres")
         options = ["-p", str(port), "-k", "", "-h", "127.0.0.1", "-c", "fsync=off"]
         with _running([*as_user, postgres, "-D", str(data), *options]):
-            _wait_for(port)
+            ready = [str(found[-1] / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
+            _wait_for(lambda: subprocess.run(ready, capture_output=True).returncode == 0)
             yield f"postgresql://smallcaps:{PASSWORD}@127.0.0.1:{port}/postgres"
 
 
@@ -87,17 +89,20 @@ def _running(command: list[str]) -> Iterator[None]:
         process.wait(30)
 
 
-def _wait_for(port: int) -> None:
+def _wait_for(is_ready: Callable[[], bool]) -> None:
     end = time.monotonic() + _START_WITHIN_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+    while not is_ready():
+        if time.monotonic() > end:
+            raise TimeoutError(f"the store is not ready after {_START_WITHIN_S:g} s")
+        time.sleep(0.1)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 STORES: dict[str, Callable[[], AbstractContextManager[str]]] = {

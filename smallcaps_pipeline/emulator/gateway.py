@@ -57,13 +57,15 @@ class LoggedRequest:
     """One request as it was answered: path and query without the key, status, faults.
 
     `status` is None where the line was cut before an answer. `received_s` is when it came, on a
-    clock of this machine that never goes back: what a limit of calls is judged by.
+    clock of this machine that never goes back: what a limit of calls is judged by. `connection` is
+    the client's port.
     """
 
     target: str
     status: int | None
     faults: tuple[Fault, ...] = ()
     received_s: float = field(default=0.0, compare=False)
+    connection: int = field(default=0, compare=False)
 
     @property
     def fault(self) -> Fault | None:
@@ -90,7 +92,7 @@ class Gateway:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        received_s = monotonic()
+        received_s, connection = monotonic(), (scope.get("client") or ("", 0))[1]
         request = Request(scope)
         target = target_of(request)
         request_id = f"{stable_number(target, len(self.requests)):032x}"
@@ -100,7 +102,7 @@ class Gateway:
         line = next((fault for fault in faults if fault in _OF_THE_LINE), None)
         hangs_s = self._options.stall_s if line in (Fault.STALL, Fault.STALL_BODY) else 0.0
         if line in (Fault.RESET, Fault.STALL):
-            self._log(LoggedRequest(target, None, faults, received_s))
+            self._log(LoggedRequest(target, None, faults, received_s, connection))
             await _cut_line(scope, hangs_s)
             return
         response = refused or _instead(faults, request_id)
@@ -110,7 +112,8 @@ class Gateway:
         response.headers["x-request-id"] = request_id
         response.headers[SIMULATED_HEADER] = "true"
         _compress(response, request, cut=Fault.CUT_GZIP in faults)
-        self._log(LoggedRequest(target, response.status_code, faults, received_s))
+        status = response.status_code
+        self._log(LoggedRequest(target, status, faults, received_s, connection))
         if line is not None:
             await _send_half(response, send)
             await _cut_line(scope, hangs_s)

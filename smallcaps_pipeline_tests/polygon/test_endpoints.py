@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -126,6 +128,18 @@ def test_renamed_company_is_found_by_each_of_its_symbols_in_turn(real: PolygonCl
         start, end = sorted((first, first + timedelta(days=days)))
         assert real.bars(symbol=symbol, start=start, end=end).height
     assert real.bars(symbol="SLRG", start=date(2025, 8, 1), end=renamed).is_empty()
+
+
+def test_threads_share_a_client_and_its_connections(tmp_path: Path) -> None:
+    """Eight threads, four connections: every answer is the caller's own, and lines are kept."""
+    names = [name for name in ENDPOINTS for _ in range(3)]
+    with running(MARKET) as emulator, connected(emulator, tmp_path, connections=4) as one:
+        alone = {name: call(one) for name, (call, _) in ENDPOINTS.items()}
+        with ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(lambda name: ENDPOINTS[name][0](one), names))
+        lines = {request.connection for request in emulator.requests}
+    assert all(frame.equals(alone[name]) for name, frame in zip(names, together, strict=True))
+    assert 1 <= len(lines) <= 4
 
 
 @pytest.fixture

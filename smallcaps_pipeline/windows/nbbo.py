@@ -65,10 +65,10 @@ def reduce_nbbo(
         Those of the rows that stay, sorted by timestamp, then sequence number.
 
     Raises:
-        ValueError: `max_hz` is below 1.
+        ValueError: `max_hz` is below 1 or no whole number.
     """
-    if max_hz is not None and max_hz < 1:
-        raise ValueError(f"max_hz must be at least 1 or None, was {max_hz}")
+    if max_hz is not None and (max_hz < 1 or max_hz != int(max_hz)):
+        raise ValueError(f"max_hz must be a whole number of at least 1 or None, was {max_hz}")
     quotes = in_tape_order(quotes)
     rows = np.flatnonzero(_changes(quotes)) if by_change else np.arange(quotes.height)
     if max_hz is not None and rows.size:
@@ -147,7 +147,7 @@ def _last_of_bucket(times: Nanoseconds, max_hz: int) -> Mask:
     Seconds and the rest are multiplied apart, so that nothing leaves 64 bits. From 10^9 on every
     nanosecond is a bucket of its own, so a higher rate is the same rate.
     """
-    hz = min(max_hz, NS_PER_S)
+    hz = min(int(max_hz), NS_PER_S)
     seconds = times // NS_PER_S
     rest = times - seconds * NS_PER_S
     bucket = seconds * hz + rest * hz // NS_PER_S

@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from smallcaps_pipeline.manifest.nbbo_level import NbboLevel
-from smallcaps_pipeline.schemas import MANIFEST, PLAN, STORED, SchemaError, select_missing
+from smallcaps_pipeline.schemas import MANIFEST, PLAN, STORED, SchemaError, Table, some
 from smallcaps_pipeline.settings import Settings, Windows, load_settings
 from smallcaps_pipeline.windows.intervals import label_overlaps, subtract_intervals
 
@@ -42,6 +42,7 @@ EVENT_COLUMNS: Final = (
     "window_start",
     "window_end",
 )
+_EVENTS: Final = Table(MANIFEST.name, MANIFEST.row, some(MANIFEST, *EVENT_COLUMNS))
 
 
 def plan_windows(
@@ -69,7 +70,8 @@ def plan_windows(
         before the start; `bytes_expected` counts rows before the NBBO reduction.
 
     Raises:
-        SchemaError: A column is missing, or a window does not end after its start.
+        SchemaError: A column is missing, a time has no time zone, or a window does not end after
+            its start.
         ValueError: A stored row has an NBBO label that is none.
     """
     settings = settings or load_settings()
@@ -134,11 +136,7 @@ def merge_windows(manifest_frame: pl.DataFrame, merge_minutes: int) -> pl.DataFr
 
 def _read_manifest(manifest_frame: pl.DataFrame) -> pl.DataFrame:
     """Return the columns that the plan reads, in their declared types."""
-    if missing := select_missing(manifest_frame, EVENT_COLUMNS):
-        raise SchemaError(f"{MANIFEST.name}: lacks the columns {missing}")
-    rows = manifest_frame.select(
-        pl.col(name).cast(MANIFEST.columns[name].dtype) for name in EVENT_COLUMNS
-    )
+    rows = _EVENTS.conform(manifest_frame)
     wrong = rows.filter((pl.col("window_end") <= pl.col("window_start")).fill_null(value=True))
     if wrong.height:
         first = wrong.row(0, named=True)

@@ -6,6 +6,7 @@ in Python's integers and fractions, so nothing is rounded.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -214,7 +215,7 @@ def hot_edges(
 ) -> tuple[bool, bool]:
     """Say of the first and the last minute of [start, end) ns whether it is hot."""
     edges = [*range(start, end, MINUTE), end]
-    minutes = list(zip(edges[:-1], edges[1:], strict=True))
+    minutes = list(itertools.pairwise(edges))
     counts = [Fraction(sum(a <= t < b for t in trades)) for a, b in minutes]
     busy = [count >= percentile(counts, 90) and count >= 50 for count in counts]
     if quotes is None:

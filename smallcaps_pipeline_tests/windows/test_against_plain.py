@@ -76,7 +76,7 @@ def manifest_of(found: list[plain.Event]) -> pl.DataFrame:
         (e.symbol, instant(e.at), e.event_id, e.rank, *e.level, instant(e.start), instant(e.end))
         for e in found
     ]
-    schema = {
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "symbol": pl.String,
         "timestamp": pl.Datetime("us", "UTC"),
         "event_id": pl.String,

@@ -10,14 +10,13 @@ from smallcaps_pipeline.windows.estimate import Cost, Estimate, estimate
 from smallcaps_pipeline.windows.extend import plan_extensions
 from smallcaps_pipeline.windows.extension import extension
 from smallcaps_pipeline.windows.fetch import (
-    FetchResult,
-    FetchStatus,
     TickSource,
-    WindowOutcome,
+    TradesMissingError,
     fetch_quotes,
     fetch_trades,
 )
 from smallcaps_pipeline.windows.nbbo import reduce_nbbo
+from smallcaps_pipeline.windows.outcomes import FetchResult, FetchStatus, WindowOutcome
 from smallcaps_pipeline.windows.plan import Kind, merge_windows, plan_windows, subtract_stored
 from smallcaps_pipeline.windows.reading import (
     WindowNotStoredError,
@@ -52,6 +51,7 @@ __all__ = [
     "Replanned",
     "StoredWindow",
     "TickSource",
+    "TradesMissingError",
     "Window",
     "WindowNotStoredError",
     "WindowOutcome",

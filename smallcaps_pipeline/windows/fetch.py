@@ -7,19 +7,18 @@ Each plan row is a job of its own, several in flight. A job asks first what of i
 yet stored, fetches that, and stores it at once; so a run that was killed goes on where it was, and
 asks for nothing twice. Trades come before quotes: the thinning keeps the quote at each trade.
 
-Fetching is free of order; storing is one at a time per symbol, because a window may join a stored
-neighbour. Two processes must not fetch windows of one symbol at the same time (one batch, or one
-pool slot per symbol, is enough): the later write would not know of the earlier one.
+Windows of one symbol come one after the other, because a window may join a stored neighbour. Two
+processes must not fetch windows of one symbol at the same time (one batch, or one pool slot per
+symbol, is enough): the later write would not know of the earlier one.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from threading import Event, Lock
 from typing import Any, Protocol
 
 import polars as pl
@@ -36,9 +35,10 @@ from smallcaps_pipeline.windows.files import (
 )
 from smallcaps_pipeline.windows.intervals import Interval
 from smallcaps_pipeline.windows.nbbo import in_tape_order, reduce_nbbo
+from smallcaps_pipeline.windows.outcomes import FetchResult, FetchStatus, WindowOutcome
 from smallcaps_pipeline.windows.plan import Kind
 from smallcaps_pipeline.windows.reading import read_interval
-from smallcaps_pipeline.windows.stored import Part, missing_intervals, stored_windows
+from smallcaps_pipeline.windows.stored import Part, Widened, missing_intervals, stored_windows
 
 
 class Ticks(Protocol):
@@ -60,15 +60,6 @@ class TickSource(Protocol):
         ...
 
 
-class FetchStatus(StrEnum):
-    """How a window ended."""
-
-    DONE = "done"
-    EMPTY = "empty"  # fetched, and there truly was nothing in it
-    SKIPPED = "skipped"  # was stored already
-    FAILED = "failed"
-
-
 class OutsideWindowError(ValueError):
     """A source gave rows of another interval than it was asked for."""
 
@@ -77,72 +68,8 @@ class TradesMissingError(LookupError):
     """Quotes are to keep the one in force at each trade, and the trades are not stored."""
 
 
-@dataclass(frozen=True)
-class WindowOutcome:
-    """How one plan row ended.
-
-    Attributes:
-        symbol: Ticker.
-        kind: Trades or quotes.
-        window_start: First instant of the plan row.
-        window_end: Its end, not included.
-        status: How it ended.
-        rows: Rows fetched and kept.
-        pages: Pages read.
-        bytes: Size of the window's file now.
-        reason: Why it failed, in the words of the error; null otherwise.
-    """
-
-    symbol: str
-    kind: Kind
-    window_start: datetime
-    window_end: datetime
-    status: FetchStatus
-    rows: int = 0
-    pages: int = 0
-    bytes: int = 0
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class FetchResult:
-    """What a batch gave, one outcome per plan row, in the plan's order."""
-
-    outcomes: tuple[WindowOutcome, ...]
-
-    def count(self, status: FetchStatus) -> int:
-        return sum(outcome.status == status for outcome in self.outcomes)
-
-    @property
-    def done(self) -> int:
-        return self.count(FetchStatus.DONE)
-
-    @property
-    def empty(self) -> int:
-        return self.count(FetchStatus.EMPTY)
-
-    @property
-    def skipped(self) -> int:
-        return self.count(FetchStatus.SKIPPED)
-
-    @property
-    def failed(self) -> tuple[WindowOutcome, ...]:
-        return tuple(o for o in self.outcomes if o.status == FetchStatus.FAILED)
-
-    @property
-    def rows(self) -> int:
-        return sum(outcome.rows for outcome in self.outcomes)
-
-    @property
-    def pages(self) -> int:
-        return sum(outcome.pages for outcome in self.outcomes)
-
-    @property
-    def bytes(self) -> int:
-        return sum(outcome.bytes for outcome in self.outcomes)
-
-
 OnWindow = Callable[[WindowOutcome], None]
+Errors = tuple[type[Exception], ...]
 
 
 def fetch_trades(
@@ -155,7 +82,8 @@ def fetch_trades(
     workers: int | None = None,
     source_name: str = "provider",
     on_window: OnWindow | None = None,
-    fatal: tuple[type[Exception], ...] = (),
+    fatal: Errors = (),
+    set_aside: Errors = (),
 ) -> FetchResult:
     """Fetch and store the trades of a batch, every field.
 
@@ -171,12 +99,14 @@ def fetch_trades(
         on_window: Called in this thread as each row ends.
         fatal: Errors that would meet every window alike (a refused key): raised at once, after
             the windows in flight. Any other error fails its window only.
+        set_aside: Errors after which asking for the same window again would not help (a date that
+            the plan does not include): its window is set aside instead of failed.
 
     Returns:
-        One outcome per row of the kind. A row that failed has stored nothing.
+        One outcome per row of the kind. A row that failed or was set aside has stored nothing.
     """
     job = _Job(source, lake, settings or load_settings(), profile, source_name, Kind.TRADES)
-    return _fetch(plan_rows, job, workers, on_window, fatal)
+    return _fetch(plan_rows, job, workers, on_window or _tell_nobody, fatal, set_aside)
 
 
 def fetch_quotes(
@@ -189,7 +119,8 @@ def fetch_quotes(
     workers: int | None = None,
     source_name: str = "provider",
     on_window: OnWindow | None = None,
-    fatal: tuple[type[Exception], ...] = (),
+    fatal: Errors = (),
+    set_aside: Errors = (),
 ) -> FetchResult:
     """Fetch, reduce and store the quotes of a batch, and the last quote before each start.
 
@@ -197,80 +128,72 @@ def fetch_quotes(
     row that is thinned by rate fails with `TradesMissingError` where its trades are not stored.
     """
     job = _Job(source, lake, settings or load_settings(), profile, source_name, Kind.QUOTES)
-    return _fetch(plan_rows, job, workers, on_window, fatal)
+    return _fetch(plan_rows, job, workers, on_window or _tell_nobody, fatal, set_aside)
+
+
+def _tell_nobody(outcome: WindowOutcome) -> None:
+    del outcome
 
 
 def _fetch(
     plan_rows: pl.DataFrame,
     job: _Job,
     workers: int | None,
-    on_window: OnWindow | None,
-    fatal: tuple[type[Exception], ...],
+    on_window: OnWindow,
+    fatal: Errors,
+    set_aside: Errors,
 ) -> FetchResult:
+    """Run the rows of a kind, best first, several at once, but one at a time per symbol.
+
+    So what joins what does not depend on which answer comes first: windows of one symbol are
+    stored in the plan's order, whatever the number in flight.
+    """
     rows = plan_rows.filter(pl.col("kind") == job.kind.value).to_dicts()
-    pool = ThreadPoolExecutor(workers or job.settings.provider.connections)
+    waiting = deque(range(len(rows)))
     outcomes: dict[int, WindowOutcome] = {}
-
-    given_up = Event()
-
-    def run(row: dict[str, Any]) -> WindowOutcome | None:
-        if given_up.is_set():
-            return None
-        try:
-            return job.run(row)
-        except fatal:
-            given_up.set()  # in this thread, before it takes the next row and asks in vain
-            raise
-
-    try:
-        futures: dict[Future[WindowOutcome | None], int] = {
-            pool.submit(run, row): number for number, row in enumerate(rows)
-        }
-        for future in as_completed(futures):
-            number = futures[future]
-            outcome = _outcome(future, rows[number], job.kind, fatal)
-            if outcome is None:
-                continue  # the error that gave up is raised by its own future
-            outcomes[number] = outcome
-            if on_window is not None:
+    running: dict[Future[WindowOutcome], int] = {}
+    room = workers or job.settings.provider.connections
+    with ThreadPoolExecutor(room) as pool:
+        while waiting or running:
+            busy = {rows[number]["symbol"] for number in running.values()}
+            for number in list(waiting):
+                if len(running) == room:
+                    break
+                if rows[number]["symbol"] not in busy:
+                    busy.add(rows[number]["symbol"])
+                    waiting.remove(number)
+                    running[pool.submit(job.run, rows[number])] = number
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                number = running.pop(future)
+                outcome = _outcome(future, rows[number], job.kind, fatal, set_aside)
+                outcomes[number] = outcome
                 on_window(outcome)
-    finally:
-        pool.shutdown(cancel_futures=True)
     return FetchResult(tuple(outcomes[number] for number in range(len(rows))))
 
 
 def _outcome(
-    future: Future[WindowOutcome | None],
+    future: Future[WindowOutcome],
     row: dict[str, Any],
     kind: Kind,
-    fatal: tuple[type[Exception], ...],
-) -> WindowOutcome | None:
+    fatal: Errors,
+    set_aside: Errors,
+) -> WindowOutcome:
     """Return how a job ended; an error of one window must not take the others."""
     try:
         return future.result()
     except fatal:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, it is reported with its window
+        hopeless = isinstance(error, set_aside)
         return WindowOutcome(
             symbol=row["symbol"],
             kind=kind,
             window_start=row["window_start"],
             window_end=row["window_end"],
-            status=FetchStatus.FAILED,
+            status=FetchStatus.SET_ASIDE if hopeless else FetchStatus.FAILED,
             reason=f"{type(error).__name__}: {error}",
         )
-
-
-@dataclass
-class _Locks:
-    """One lock per symbol."""
-
-    held: dict[str, Lock] = field(default_factory=dict)
-    guard: Lock = field(default_factory=Lock)
-
-    def of(self, symbol: str) -> Lock:
-        with self.guard:
-            return self.held.setdefault(symbol, Lock())
 
 
 @dataclass(frozen=True)
@@ -283,7 +206,6 @@ class _Job:
     profile_name: str
     source_name: str
     kind: Kind
-    locks: _Locks = field(default_factory=_Locks)
 
     @property
     def profile(self) -> Profile:
@@ -291,17 +213,14 @@ class _Job:
 
     def run(self, row: dict[str, Any]) -> WindowOutcome:
         """Fetch and store what of one plan row is missing."""
-        lock = self.locks.of(row["symbol"])
-        with lock:
-            remove_replaced(self.lake, self.kind, row["symbol"])
-            there = stored_windows(self.lake, self.kind, row["symbol"])
+        remove_replaced(self.lake, self.kind, row["symbol"])
+        there = stored_windows(self.lake, self.kind, row["symbol"])
         interval = (row["window_start"], row["window_end"])
         missing = missing_intervals(interval, there, row["nbbo"])
         rows = pages = size = 0
         for part in (Part(start, end, row["nbbo"]) for start, end in missing):
             frame, part_pages = self._read(row["symbol"], part)
-            with lock:
-                _, size = store(self._fetched(row, part, frame, part_pages), self.lake)
+            _, size = store(self._fetched(row, part, frame, part_pages), self.lake)
             pages += part_pages
             rows += frame.filter(_inside(part.interval)).height
         found = FetchStatus.DONE if rows else FetchStatus.EMPTY
@@ -318,6 +237,9 @@ class _Job:
 
     def _fetched(self, row: dict[str, Any], part: Part, frame: pl.DataFrame, pages: int) -> Fetched:
         merged = (row["merged_start"], row["merged_end"])
+        widened = None
+        if row.get("widens_start") is not None:
+            widened = Widened((row["widens_start"], row["widens_end"]), merged)
         return Fetched(
             symbol=row["symbol"],
             kind=self.kind,
@@ -327,7 +249,7 @@ class _Job:
             frame=frame,
             pages=pages,
             source=self.source_name,
-            extended=merged if row.get("extended") else None,
+            widened=widened,
         )
 
     def _read(self, symbol: str, part: Part) -> tuple[pl.DataFrame, int]:

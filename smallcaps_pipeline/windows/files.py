@@ -27,6 +27,7 @@ from smallcaps_pipeline.windows.plan import Kind
 from smallcaps_pipeline.windows.stored import (
     Part,
     StoredWindow,
+    Widened,
     missing_intervals,
     size_unit,
     stored_windows,
@@ -54,7 +55,7 @@ class Fetched:
         frame: Its rows in tape order; of quotes the first may be the one before the start.
         pages: Pages that were read.
         source: Who gave them.
-        extended: The interval to which a hot edge widens the window; None if none does.
+        widened: The window that it widens, because an edge of it was hot; None if it does not.
     """
 
     symbol: str
@@ -65,7 +66,7 @@ class Fetched:
     frame: pl.DataFrame
     pages: int
     source: str
-    extended: Interval | None = None
+    widened: Widened | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def store(fetched: Fetched, lake: Lake) -> tuple[StoredWindow, int]:
         rows=frame.height,
         pages=fetched.pages + sum(window.pages for window in joined),
         source=_sources([fetched.source, *(window.source for window in joined)]),
-        extended=_hull([fetched.extended, *(window.extended for window in joined)]),
+        extended=_widened(fetched, joined),
         file=_file(lake, fetched.symbol, event_id, fetched.kind),
     )
     metadata = window.metadata()
@@ -260,11 +261,11 @@ def _coalesce(parts: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(merged)
 
 
-def _hull(intervals: Iterable[Interval | None]) -> Interval | None:
-    known = [interval for interval in intervals if interval is not None]
-    if not known:
-        return None
-    return min(start for start, _ in known), max(end for _, end in known)
+def _widened(fetched: Fetched, joined: Sequence[StoredWindow]) -> tuple[Widened, ...]:
+    known = {widened for window in joined for widened in window.extended}
+    if fetched.widened is not None:
+        known.add(fetched.widened)
+    return tuple(sorted(known))
 
 
 def _sources(sources: Iterable[str]) -> str:

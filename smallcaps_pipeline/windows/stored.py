@@ -50,6 +50,29 @@ class Part:
         return have.covers(NbboLevel.from_label(wanted))
 
 
+@dataclass(frozen=True, order=True)
+class Widened:
+    """That a hot edge has widened a window, which happens to a window at most once.
+
+    Attributes:
+        window: The window before.
+        to: The window after; it may reach further than a file while its parts are being fetched.
+    """
+
+    window: Interval
+    to: Interval
+
+    def as_text(self) -> list[str]:
+        """Return the four instants, ISO 8601, UTC."""
+        return [instant.isoformat() for instant in (*self.window, *self.to)]
+
+    @classmethod
+    def from_text(cls, instants: Sequence[str]) -> Widened:
+        """Read what `as_text` wrote."""
+        start, end, new_start, new_end = map(datetime.fromisoformat, instants)
+        return cls((start, end), (new_start, new_end))
+
+
 @dataclass(frozen=True)
 class StoredWindow:
     """One window file, as its metadata describes it.
@@ -63,8 +86,7 @@ class StoredWindow:
         rows: Rows in the file, for quotes with the one before the start.
         pages: Pages that were fetched for it.
         source: Who gave the ticks (the provider, a simulation, a recording).
-        extended: The interval to which a hot edge has widened it, which happens at most once; None
-            if it has not. It may reach further than the file while its parts are being fetched.
+        extended: Which of the windows in it hot edges have widened, sorted.
         file: Where it is.
     """
 
@@ -76,7 +98,7 @@ class StoredWindow:
     rows: int
     pages: int
     source: str
-    extended: Interval | None
+    extended: tuple[Widened, ...]
     file: Path
 
     @property
@@ -105,14 +127,13 @@ class StoredWindow:
             "rows": self.rows,
             "pages": self.pages,
             "source": self.source,
-            "extended": self.extended and [instant.isoformat() for instant in self.extended],
+            "extended": [widened.as_text() for widened in self.extended],
         }
         return described
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, Any], file: Path) -> StoredWindow:
         """Read what `metadata` wrote."""
-        extended = [datetime.fromisoformat(instant) for instant in metadata["extended"] or ()]
         return cls(
             symbol=metadata["symbol"],
             kind=Kind(metadata["kind"]),
@@ -125,7 +146,7 @@ class StoredWindow:
             rows=metadata["rows"],
             pages=metadata["pages"],
             source=metadata["source"],
-            extended=(extended[0], extended[1]) if extended else None,
+            extended=tuple(map(Widened.from_text, metadata["extended"])),
             file=file,
         )
 
@@ -197,7 +218,7 @@ def windows_index(lake: Lake) -> pl.DataFrame:
             "rows": window.rows,
             "pages": window.pages,
             "source": window.source,
-            "extended": window.extended is not None,
+            "extended": bool(window.extended),
             "file": str(window.file),
         }
         for kind in Kind

@@ -88,7 +88,7 @@ def test_a_window_is_stored_under_its_first_event_with_its_plan(tmp_path: Path) 
         "rows": trades_result.rows,
         "pages": trades_result.pages,
         "source": "provider",
-        "extended": None,
+        "extended": [],
     }
     assert {name: metadata[name] for name in expected} == expected
     quotes_metadata = read_metadata(folder / "quotes.parquet")

@@ -6,6 +6,7 @@ from smallcaps_pipeline.windows.batches import (
     withdrawn_batches,
     without_batches,
 )
+from smallcaps_pipeline.windows.choose import best_per_symbol, missing_windows, rows_of
 from smallcaps_pipeline.windows.estimate import Cost, Estimate, estimate
 from smallcaps_pipeline.windows.extend import plan_extensions
 from smallcaps_pipeline.windows.extension import extension
@@ -21,6 +22,7 @@ from smallcaps_pipeline.windows.plan import Kind, merge_windows, plan_windows, s
 from smallcaps_pipeline.windows.reading import (
     WindowNotStoredError,
     WindowTicks,
+    is_stored,
     read_interval,
     read_window,
 )
@@ -58,15 +60,18 @@ __all__ = [
     "WindowTicks",
     "as_stored",
     "batch_names",
+    "best_per_symbol",
     "cut_batches",
     "estimate",
     "extension",
     "fetch_quotes",
     "fetch_trades",
     "held_events",
+    "is_stored",
     "merge_windows",
     "missing_intervals",
     "missing_rows",
+    "missing_windows",
     "plan_extensions",
     "plan_windows",
     "profile_of",
@@ -75,6 +80,7 @@ __all__ = [
     "read_window",
     "reduce_nbbo",
     "replan",
+    "rows_of",
     "stored",
     "stored_windows",
     "subtract_stored",

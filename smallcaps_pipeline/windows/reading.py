@@ -16,7 +16,7 @@ from smallcaps_pipeline.lake import Lake, LakeError
 from smallcaps_pipeline.windows.files import TABLES, assemble, disjoint_pieces
 from smallcaps_pipeline.windows.intervals import Interval, overlap
 from smallcaps_pipeline.windows.plan import Kind
-from smallcaps_pipeline.windows.stored import StoredWindow, stored_windows
+from smallcaps_pipeline.windows.stored import StoredWindow, missing_intervals, stored_windows
 from smallcaps_pipeline.windows.window import event_symbol, event_time
 
 READ_TRIES: Final = 5  # a writer may replace the files between the listing and the reading
@@ -71,6 +71,11 @@ def read_window(lake: Lake, event_id: str) -> WindowTicks:
     return WindowTicks(
         event_id, start, end, found[0].events_merged, ticks[Kind.TRADES], ticks[Kind.QUOTES]
     )
+
+
+def is_stored(lake: Lake, symbol: str, kind: Kind, interval: Interval) -> bool:
+    """Say whether the whole of an interval is stored, if only as "truly empty"."""
+    return not missing_intervals(interval, stored_windows(lake, kind, symbol), None)
 
 
 def read_interval(lake: Lake, symbol: str, kind: Kind, interval: Interval) -> pl.DataFrame:

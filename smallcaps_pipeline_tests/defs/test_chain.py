@@ -199,7 +199,7 @@ def test_one_window_that_fails_leaves_the_others_stored_and_is_fetched_later(
 ) -> None:
     batch = batch_names(chain.lake)[0]
     broken = read_batch(chain.lake, batch).filter(pl.col("kind") == "trades")["symbol"][0]
-    options = Options(faults=parse_faults(f"403_date@/v3/trades/{broken}=1x"))
+    options = Options(faults=parse_faults(f"500@/v3/trades/{broken}=2x"))
     with chain_in(source, MARKET, options=options) as other:
         other.instance.add_dynamic_partitions("batch", batch_names(other.lake))
         with pytest.raises(RunFailedError, match=rf"1 of .* windows of trades failed.*\n{broken}"):
@@ -213,6 +213,30 @@ def test_one_window_that_fails_leaves_the_others_stored_and_is_fetched_later(
         mine = {w.event_id: w.file.read_bytes() for w in stored_windows(other.lake, Kind.TRADES)}
         whole = {w.event_id: w.file.read_bytes() for w in stored_windows(chain.lake, Kind.TRADES)}
         assert all(whole[event_id] == file for event_id, file in mine.items())
+
+
+def test_one_window_that_is_refused_for_good_keeps_nothing_from_the_others(
+    source: Path, chain: Chain
+) -> None:
+    """The plan does not include its date: the batch still gets quotes and figures, and says so."""
+    batch = batch_names(chain.lake)[0]
+    refused = read_batch(chain.lake, batch).filter(pl.col("kind") == "trades")["symbol"][0]
+    options = Options(faults=parse_faults(f"403_date@/v3/trades/{refused}"))
+    with chain_in(source, MARKET, options=options) as other:
+        other.instance.add_dynamic_partitions("batch", batch_names(other.lake))
+        other.launcher.run(jobs.DOWNLOAD, partition=batch)
+        left = missing_rows(other.lake, batch)
+        assert set(left["symbol"]) == {refused}
+        kept = other.lake.read(other.lake.batch("micro_features", batch), schemas.MICRO_FEATURES)
+        whole = chain.lake.read(chain.lake.batch("micro_features", batch), schemas.MICRO_FEATURES)
+        assert kept.height
+        assert kept.equals(whole.filter(pl.col("symbol") != refused))
+        event = other.instance.get_latest_materialization_event(dg.AssetKey("trade_windows"))
+        assert event is not None
+        assert event.asset_materialization is not None
+        aside = event.asset_materialization.metadata["windows set aside"].value
+        assert f"{refused} 2025-10-" in str(aside)
+        assert "TimeframeNotEntitled" in str(aside)
 
 
 def test_download_of_a_withdrawn_batch_says_so(source: Path) -> None:

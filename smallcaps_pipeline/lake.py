@@ -17,6 +17,7 @@ Keep out: what a table means (`schemas`), which day falls into which cell (`cell
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -57,6 +58,10 @@ COMPRESSION_LEVEL: Final = 6  # of zstd: beyond it, a tenth smaller costs three 
 
 class LakeError(OSError):
     """A file of the lake cannot be read or written; the message names it and says what to do."""
+
+
+class DiskFullError(LakeError):
+    """There is no room for a file: no other file would fare better."""
 
 
 @dataclass(frozen=True)
@@ -201,8 +206,10 @@ class Lake:
         except OSError as error:
             if isinstance(error, LakeError):
                 raise
-            reason = error.strerror or str(error)
-            raise LakeError(
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            reason = ("the disk is full: " if full else "") + (error.strerror or str(error))
+            kind = DiskFullError if full else LakeError
+            raise kind(
                 f"{file}: cannot be written ({reason}); what was there before is unchanged"
             ) from error
         finally:

@@ -7,17 +7,18 @@ import dagster as dg
 import polars as pl
 
 from smallcaps_pipeline.defs.batch_runs import batches_under_way
-from smallcaps_pipeline.defs.describe import OWNER, described
+from smallcaps_pipeline.defs.describe import OWNER, described, table_of
 from smallcaps_pipeline.defs.partitions import BATCH, Grid
 from smallcaps_pipeline.defs.progress import Display
 from smallcaps_pipeline.defs.resources import Provider
-from smallcaps_pipeline.defs.window_fetch import BatchFetch, FetchConfig, fetched
+from smallcaps_pipeline.defs.window_fetch import BatchFetch, FetchConfig
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.schemas import MANIFEST, PLAN, QUOTES, TRADES
 from smallcaps_pipeline.settings import Settings
-from smallcaps_pipeline.windows import Cost, Kind, estimate, replan
+from smallcaps_pipeline.windows import Cost, Estimate, Kind, estimate, replan
 
 GROUP = "windows"
+SYMBOLS_SHOWN = 10
 # One run at a time: two would write the same symbol's windows. Within a run, several windows are in
 # flight. A pool's default limit is not held on its first burst, so the plan sets it explicitly.
 DOWNLOAD_POOL = "downloads"
@@ -63,6 +64,9 @@ def _window_plan(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
                 "dagster/row_count": len(planned.plan),
                 "profile": profile,
                 **cost_metadata(planned.plan, settings),
+                "most expensive symbols": table_of(
+                    pl.DataFrame(cost_by_symbol(planned.plan, settings)[:SYMBOLS_SHOWN])
+                ),
                 "new batches": len(planned.new),
                 "batches still waiting": len(planned.kept),
                 "batches withdrawn": len(planned.withdrawn),
@@ -74,12 +78,7 @@ def _window_plan(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
 
 def cost_metadata(plan: pl.DataFrame, settings: Settings) -> dict[str, Any]:
     """Return the cost of a plan, in the words of one who pays for it."""
-    provider = settings.provider
-    found = estimate(
-        plan,
-        calls_per_minute=provider.calls_per_minute,
-        calls_per_second=provider.calls_per_second,
-    )
+    found = _estimate(plan, settings)
     return {
         "windows": found.windows,
         "events": found.events,
@@ -90,11 +89,33 @@ def cost_metadata(plan: pl.DataFrame, settings: Settings) -> dict[str, Any]:
     }
 
 
+def cost_by_symbol(plan: pl.DataFrame, settings: Settings) -> list[dict[str, Any]]:
+    """Return the cost of a plan per symbol, most expensive first."""
+    return (
+        _estimate(plan, settings)
+        .per_symbol.select(
+            "symbol",
+            "windows",
+            pl.col("requests_min").alias("requests, at least"),
+            pl.col("requests_expected").alias("requests, expected"),
+            (pl.col("bytes_expected") / 1e6).round(3).alias("MB, expected"),
+        )
+        .to_dicts()
+    )
+
+
+def _estimate(plan: pl.DataFrame, settings: Settings) -> Estimate:
+    limits = settings.provider
+    return estimate(
+        plan, calls_per_minute=limits.calls_per_minute, calls_per_second=limits.calls_per_second
+    )
+
+
 def _costs(of: str, cost: Cost) -> dict[str, float]:
     found: dict[str, float] = {
         f"{of}requests, at least": cost.requests_min,
         f"{of}requests, expected": round(cost.requests_expected),
-        f"{of}GB, at most": round(cost.bytes_expected / 1e9, 3),
+        f"{of}GB, expected": round(cost.bytes_expected / 1e9, 3),
     }
     if cost.hours_expected is not None:
         found[f"{of}hours at the rate limit, expected"] = round(cost.hours_expected, 3)
@@ -127,7 +148,7 @@ def _trade_windows(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
             job = BatchFetch(context, config, lake, client, provider.source_name, settings, display)
             done = [job.fetch(Kind.TRADES, job.rows)]
             done.append(job.fetch(Kind.TRADES, job.extensions()))
-        return dg.MaterializeResult(metadata={**fetched(done), **_folder(lake)})
+        return dg.MaterializeResult(metadata={**job.figures(Kind.TRADES, done), **_folder(lake)})
 
     return trade_windows
 
@@ -160,7 +181,7 @@ def _quote_windows(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
             more = job.extensions()
             job.fetch(Kind.TRADES, more)
             done.append(job.fetch(Kind.QUOTES, more))
-        return dg.MaterializeResult(metadata={**fetched(done), **_folder(lake)})
+        return dg.MaterializeResult(metadata={**job.figures(Kind.QUOTES, done), **_folder(lake)})
 
     return quote_windows
 

@@ -19,6 +19,7 @@ from smallcaps_pipeline.windows.fetch import (
 from smallcaps_pipeline.windows.nbbo import reduce_nbbo
 from smallcaps_pipeline.windows.outcomes import FetchResult, FetchStatus, WindowOutcome
 from smallcaps_pipeline.windows.plan import Kind, merge_windows, plan_windows, subtract_stored
+from smallcaps_pipeline.windows.rates import Rates
 from smallcaps_pipeline.windows.reading import (
     WindowNotStoredError,
     WindowTicks,
@@ -36,9 +37,11 @@ from smallcaps_pipeline.windows.replan import (
     replan,
 )
 from smallcaps_pipeline.windows.stored import (
+    StoredFigures,
     StoredWindow,
     missing_intervals,
     stored,
+    stored_figures,
     stored_windows,
     windows_index,
 )
@@ -50,7 +53,9 @@ __all__ = [
     "FetchResult",
     "FetchStatus",
     "Kind",
+    "Rates",
     "Replanned",
+    "StoredFigures",
     "StoredWindow",
     "TickSource",
     "TradesMissingError",
@@ -82,6 +87,7 @@ __all__ = [
     "replan",
     "rows_of",
     "stored",
+    "stored_figures",
     "stored_windows",
     "subtract_stored",
     "windows_index",

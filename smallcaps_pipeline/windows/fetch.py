@@ -197,6 +197,15 @@ def _outcome(
 
 
 @dataclass(frozen=True)
+class _Read:
+    """Rows as they are to be stored, how many came, and the pages they took."""
+
+    frame: pl.DataFrame
+    fetched: int
+    pages: int
+
+
+@dataclass(frozen=True)
 class _Job:
     """What all rows of a call share."""
 
@@ -219,10 +228,10 @@ class _Job:
         missing = missing_intervals(interval, there, row["nbbo"])
         rows = pages = size = 0
         for part in (Part(start, end, row["nbbo"]) for start, end in missing):
-            frame, part_pages = self._read(row["symbol"], part)
-            _, size = store(self._fetched(row, part, frame, part_pages), self.lake)
-            pages += part_pages
-            rows += frame.filter(_inside(part.interval)).height
+            read = self._read(row["symbol"], part)
+            _, size = store(self._fetched(row, part, read), self.lake)
+            pages += read.pages
+            rows += read.frame.filter(_inside(part.interval)).height
         found = FetchStatus.DONE if rows else FetchStatus.EMPTY
         return WindowOutcome(
             symbol=row["symbol"],
@@ -235,7 +244,7 @@ class _Job:
             bytes=size,
         )
 
-    def _fetched(self, row: dict[str, Any], part: Part, frame: pl.DataFrame, pages: int) -> Fetched:
+    def _fetched(self, row: dict[str, Any], part: Part, read: _Read) -> Fetched:
         merged = (row["merged_start"], row["merged_end"])
         widened = None
         if row.get("widens_start") is not None:
@@ -246,17 +255,19 @@ class _Job:
             part=part,
             merged=merged,
             events_merged=tuple(row["events_merged"]),
-            frame=frame,
-            pages=pages,
+            frame=read.frame,
+            fetched=read.fetched,
+            pages=read.pages,
             source=self.source_name,
             widened=widened,
         )
 
-    def _read(self, symbol: str, part: Part) -> tuple[pl.DataFrame, int]:
-        """Return the rows of an interval as they are to be stored, and the pages they took."""
+    def _read(self, symbol: str, part: Part) -> _Read:
+        """Ask for the rows of an interval, as they are to be stored."""
         if self.kind == Kind.TRADES:
             ticks = self.source.trades(symbol=symbol, start=part.start, end=part.end)
-            return _checked(ticks.frame, self.kind, symbol, part.interval), ticks.pages
+            trades = _checked(ticks.frame, self.kind, symbol, part.interval)
+            return _Read(trades, trades.height, ticks.pages)
         trade_times = self._trade_times(symbol, part)
         before = self.source.last_quote_before(symbol=symbol, before=part.start)
         ticks = self.source.quotes(symbol=symbol, start=part.start, end=part.end)
@@ -269,7 +280,8 @@ class _Job:
             max_hz=level.max_hz,
             trade_times=trade_times,
         )
-        return leave_out_unread(quotes, all_fields=self.profile.all_fields), ticks.pages + 1
+        kept = leave_out_unread(quotes, all_fields=self.profile.all_fields)
+        return _Read(kept, inside.height, ticks.pages + 1)
 
     def _trade_times(self, symbol: str, part: Part) -> pl.Series | None:
         """Return the instants at which the quote in force must survive; None where all do anyway.

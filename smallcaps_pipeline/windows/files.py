@@ -53,6 +53,7 @@ class Fetched:
         merged: The merged window of which the interval was missing.
         events_merged: Ids of the merged window's events.
         frame: Its rows in tape order; of quotes the first may be the one before the start.
+        fetched: Rows that came, before the NBBO reduction.
         pages: Pages that were read.
         source: Who gave them.
         widened: The window that it widens, because an edge of it was hot; None if it does not.
@@ -64,6 +65,7 @@ class Fetched:
     merged: Interval
     events_merged: tuple[str, ...]
     frame: pl.DataFrame
+    fetched: int
     pages: int
     source: str
     widened: Widened | None = None
@@ -106,6 +108,7 @@ def store(fetched: Fetched, lake: Lake) -> tuple[StoredWindow, int]:
         events_merged=events,
         parts=_coalesce([piece.part for piece in pieces]),
         rows=frame.height,
+        fetched=fetched.fetched + sum(window.fetched for window in joined),
         pages=fetched.pages + sum(window.pages for window in joined),
         source=_sources([fetched.source, *(window.source for window in joined)]),
         extended=_widened(fetched, joined),

@@ -84,6 +84,7 @@ class StoredWindow:
         events_merged: Ids of its events, by timestamp, then id.
         parts: Stretches in time order, without gaps; the first starts and the last ends the window.
         rows: Rows in the file, for quotes with the one before the start.
+        fetched: Rows that came for it, before the NBBO reduction.
         pages: Pages that were fetched for it.
         source: Who gave the ticks (the provider, a simulation, a recording).
         extended: Which of the windows in it hot edges have widened, sorted.
@@ -96,6 +97,7 @@ class StoredWindow:
     events_merged: tuple[str, ...]
     parts: tuple[Part, ...]
     rows: int
+    fetched: int
     pages: int
     source: str
     extended: tuple[Widened, ...]
@@ -125,6 +127,7 @@ class StoredWindow:
             "nbbo": nbbo_labels(self.parts),
             "parts": [[p.start.isoformat(), p.end.isoformat(), p.nbbo] for p in self.parts],
             "rows": self.rows,
+            "fetched": self.fetched,
             "pages": self.pages,
             "source": self.source,
             "extended": [widened.as_text() for widened in self.extended],
@@ -144,6 +147,7 @@ class StoredWindow:
                 for start, end, nbbo in metadata["parts"]
             ),
             rows=metadata["rows"],
+            fetched=metadata["fetched"],
             pages=metadata["pages"],
             source=metadata["source"],
             extended=tuple(map(Widened.from_text, metadata["extended"])),
@@ -204,7 +208,7 @@ def stored(lake: Lake) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=STORED.schema, orient="row")
 
 
-def windows_index(lake: Lake) -> pl.DataFrame:
+def windows_index(lake: Lake, kinds: Iterable[Kind] = Kind) -> pl.DataFrame:
     """Return one row per window file (schemas.WINDOW_FILES), by kind, symbol and start."""
     rows = [
         {
@@ -216,15 +220,48 @@ def windows_index(lake: Lake) -> pl.DataFrame:
             "events_merged": list(window.events_merged),
             "nbbo": nbbo_labels(window.parts),
             "rows": window.rows,
+            "fetched": window.fetched,
             "pages": window.pages,
+            "bytes": window.file.stat().st_size,
             "source": window.source,
             "extended": bool(window.extended),
             "file": str(window.file),
         }
-        for kind in Kind
+        for kind in kinds
         for window in stored_windows(lake, kind)
     ]
     return pl.DataFrame(rows, schema=WINDOW_FILES.schema)
+
+
+@dataclass(frozen=True)
+class StoredFigures:
+    """Figures of all stored windows of a kind.
+
+    Attributes:
+        windows: Files.
+        rows: Rows in them.
+        bytes: Their size on disk.
+        bytes_p99: 99th percentile (linear) of the size of one; 0 without windows.
+        extended_pct: Share of them in which a hot edge has widened a window; 0 without windows.
+    """
+
+    windows: int
+    rows: int
+    bytes: int
+    bytes_p99: float
+    extended_pct: float
+
+
+def stored_figures(index: pl.DataFrame) -> StoredFigures:
+    """Return figures of stored windows (schemas.WINDOW_FILES, of one kind)."""
+    p99 = index["bytes"].quantile(0.99, interpolation="linear")
+    return StoredFigures(
+        windows=index.height,
+        rows=int(index["rows"].sum()),
+        bytes=int(index["bytes"].sum()),
+        bytes_p99=p99 or 0.0,
+        extended_pct=100 * float(index["extended"].mean() or 0.0),  # type: ignore[arg-type]
+    )
 
 
 def missing_intervals(

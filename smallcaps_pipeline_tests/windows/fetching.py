@@ -36,18 +36,12 @@ def fetch_all(plan: pl.DataFrame, source: TickSource, lake: Lake, settings: Sett
     """Fetch every batch of a plan; a window that fails is an error."""
     more: dict[str, Any] = {"settings": settings, "profile": "core"}
     for batch in plan.partition_by("batch", maintain_order=True):
-        steps = (
-            lambda rows: fetch_trades(rows, source, lake, **more),
-            lambda rows: fetch_quotes(rows, source, lake, **more),
-        )
-        trades, quotes = steps
-
-        def new(rows: pl.DataFrame = batch) -> pl.DataFrame:
-            return plan_extensions(rows, lake, planned=plan, settings=settings)
-
-        results = [trades(batch), trades(new()), quotes(batch)]
-        found = new()
-        results += [trades(found), quotes(found)]
+        results = [fetch_trades(batch, source, lake, **more)]
+        found = plan_extensions(batch, lake, planned=plan, settings=settings)
+        results += [fetch_trades(found, source, lake, **more)]
+        results += [fetch_quotes(batch, source, lake, **more)]
+        found = plan_extensions(batch, lake, planned=plan, settings=settings)
+        results += [step(found, source, lake, **more) for step in (fetch_trades, fetch_quotes)]
         if failed := [outcome for result in results for outcome in result.failed]:
             raise RuntimeError(f"{len(failed)} windows failed: {failed[0].reason}")
 

@@ -24,7 +24,15 @@ from smallcaps_pipeline.windows import (
 )
 from smallcaps_pipeline.windows.intervals import merge_intervals, overlap
 from smallcaps_pipeline_tests.windows.fake_source import FakeSource, KilledError, tape
-from smallcaps_pipeline_tests.windows.make import CONFIG, at, event_id, manifest, manifest_row, ns
+from smallcaps_pipeline_tests.windows.make import (
+    CONFIG,
+    at,
+    cut,
+    event_id,
+    manifest,
+    manifest_row,
+    ns,
+)
 
 TAPES = {"A": tape(1), "B": tape(2)}
 TIMES = [("A", "13:40"), ("A", "14:10"), ("B", "14:00"), ("B", "14:12"), ("QUIET", "14:00")]
@@ -57,11 +65,6 @@ def contents(lake: Lake) -> dict[str, bytes]:
     """Return every file of the lake with its bytes."""
     files = (file for file in sorted(lake.root.rglob("*")) if file.is_file())
     return {file.relative_to(lake.root).as_posix(): file.read_bytes() for file in files}
-
-
-def cut(rows: pl.DataFrame, start: str, end: str) -> pl.DataFrame:
-    time = pl.col("timestamp").to_physical()
-    return rows.filter(time >= ns(at(start)), time < ns(at(end)))
 
 
 # new windows ----------------------------------------------------------------------------------

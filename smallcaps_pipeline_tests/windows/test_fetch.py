@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from smallcaps_pipeline.lake import Lake, read_metadata
+from smallcaps_pipeline.lake import DiskFullError, Lake, read_metadata
 from smallcaps_pipeline.windows import (
     FetchResult,
     FetchStatus,
     Kind,
+    TradesMissingError,
     fetch_quotes,
     fetch_trades,
     plan_windows,
@@ -300,6 +303,49 @@ def test_an_error_that_would_meet_every_window_ends_the_batch(tmp_path: Path) ->
             fatal=(ConnectionError,),
         )
     assert source.asked == 1
+
+
+def test_a_window_that_cannot_be_had_is_set_aside_with_its_reason(tmp_path: Path) -> None:
+    lake, source = Lake(tmp_path), FakeSource(TAPES, broken={"B"})
+    plan = plan_windows(CORE, settings=CONFIG)
+    more: dict[str, Any] = {"settings": CONFIG, "profile": "core"}
+    result = fetch_trades(plan, source, lake, set_aside=(ConnectionError,), **more)
+    assert (result.done, result.empty, len(result.failed), len(result.set_aside)) == (2, 1, 0, 2)
+    assert {outcome.reason for outcome in result.set_aside} == {"ConnectionError: the line is down"}
+    quotes = fetch_quotes(plan, source, lake, set_aside=(TradesMissingError,), **more)
+    assert {outcome.symbol for outcome in quotes.set_aside} == {"B"}
+    assert (quotes.done, len(quotes.failed)) == (2, 0)
+
+
+@pytest.mark.parametrize("writes_before", range(4))
+def test_a_disk_that_fills_up_ends_the_batch_and_leaves_old_files_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes_before: int
+) -> None:
+    """The disk fills up as a wider window is written over the one that is there."""
+    lake, calm = Lake(tmp_path / "full"), Lake(tmp_path / "calm")
+    for place in (lake, calm):
+        fetch(FakeSource(TAPES), place, CORE)
+    fetch(FakeSource(TAPES), calm, PLUS, profile="plus")
+    before, written = contents(lake), list[int]()
+
+    def fill(file: int) -> None:
+        written.append(file)
+        if len(written) > writes_before:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    batch = plan_windows(PLUS, stored=stored(lake), settings=CONFIG)
+    more: dict[str, Any] = {"settings": CONFIG, "profile": "plus", "workers": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fill)
+        with pytest.raises(DiskFullError, match=r"trades\.parquet: cannot .* disk is full"):
+            fetch_trades(batch, FakeSource(TAPES), lake, fatal=(DiskFullError,), **more)
+    assert len(written) == writes_before + 1  # nothing is asked for in vain
+    now = contents(lake)
+    assert sum(now.get(name) != data for name, data in before.items()) <= writes_before
+    for name in now:
+        pl.read_parquet(lake.root / name)
+    fetch(FakeSource(TAPES), lake, PLUS, profile="plus")
+    assert contents(lake) == contents(calm)
 
 
 def test_rows_outside_the_window_fail_it(tmp_path: Path) -> None:

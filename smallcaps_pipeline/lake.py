@@ -44,14 +44,16 @@ REPLACE_WAIT_S: Final = 0.1
 SYMBOL_SAFE: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 ROW_GROUP_ROWS: Final = 1_000_000
 
-# Rising columns compress best by differences, counts of many sizes byte by byte (low bytes are
-# mostly zero), all others (few values, repeated) by dictionary.
+# Rising columns compress best by differences, counts of many sizes byte by byte (their low bytes are
+# mostly zero), ids by what they share with the one before (a dictionary of distinct texts only adds to
+# them), all others (few values, repeated) by dictionary.
 ENCODINGS: Final = {
     "timestamp": "DELTA_BINARY_PACKED",
     "participant_timestamp": "DELTA_BINARY_PACKED",
     "sequence_number": "DELTA_BINARY_PACKED",
     "volume": "BYTE_STREAM_SPLIT",
     "transactions": "BYTE_STREAM_SPLIT",
+    "trade_id": "DELTA_BYTE_ARRAY",
 }
 COMPRESSION_LEVEL: Final = 6  # of zstd: beyond it, a tenth smaller costs three times the time
 
@@ -170,20 +172,25 @@ class Lake:
         Raises:
             LakeError: The disk is full or the file cannot be replaced; the old file stays whole.
         """
-        table = _to_arrow(frame, metadata or {})
-        with self.replacing(file) as temporary:
-            pq.write_table(
-                table,
+        table = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        stored = {**(metadata or {}), CONTENT_KEY: _content(table)}
+        text = json.dumps(stored, sort_keys=True, separators=(",", ":"))
+        with (
+            self.replacing(file) as temporary,
+            pq.ParquetWriter(
                 temporary,
+                table.schema,
                 compression="zstd",
                 compression_level=level,
                 use_dictionary=_dictionary_leaves(table),
                 column_encoding={
                     name: ENCODINGS[name] for name in table.column_names if name in ENCODINGS
                 },
-                row_group_size=ROW_GROUP_ROWS,
-                store_schema=True,
-            )
+                store_schema=False,  # parquet's own types say it all; Arrow's take 2 kB a file
+            ) as writer,
+        ):
+            writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+            writer.add_key_value_metadata({METADATA_KEY.decode(): text})
         return file.stat().st_size
 
     def write_text(self, text: str, file: Path) -> None:
@@ -275,29 +282,21 @@ def fingerprint(file: Path) -> str:
     return stored.get(CONTENT_KEY) or hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
 
 
-def _to_arrow(frame: pl.DataFrame, metadata: Mapping[str, Any]) -> pa.Table:
-    table = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    metadata = {**metadata, CONTENT_KEY: _content(table)}
-    stored = json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode()
-    return table.replace_schema_metadata({METADATA_KEY: stored})
-
-
 def _content(table: pa.Table) -> str:
     """Digest the rows: as plain parquet, which keeps nothing of what lies under a null.
 
     Arrow's own stream would not do: values under nulls and bits past the end are undefined in it.
     """
     digest = hashlib.blake2b(digest_size=16)
-    bare = table.replace_schema_metadata(None)
     with pq.ParquetWriter(
         _Digested(digest),
-        bare.schema,
+        table.schema,
         compression="none",
         use_dictionary=False,
         write_statistics=False,
         store_schema=False,
     ) as writer:
-        writer.write_table(bare, row_group_size=ROW_GROUP_ROWS)
+        writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
     return digest.hexdigest()
 
 

@@ -257,11 +257,14 @@ def test_write_that_fails_midway_leaves_the_old_file(
     lake.write(bars(), file)
     before = file.read_bytes()
 
-    def half(table: Any, where: Path, **_: Any) -> None:
-        where.write_bytes(b"PAR1 half a file")
-        raise error
+    write = pq.ParquetWriter.write_table
 
-    monkeypatch.setattr(pq, "write_table", half)
+    def half(writer: Any, table: Any, **more: Any) -> None:
+        write(writer, table, **more)
+        if isinstance(writer.where, Path):
+            raise error
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", half)
     expected = LakeError if isinstance(error, OSError) else type(error)
     with pytest.raises(expected) as raised:
         lake.write(bars(11.0), file)

@@ -252,18 +252,19 @@ def old_loop(url: str, plan: pl.DataFrame, settings: Settings) -> float:
     return rows / (time.perf_counter() - start)
 
 
-def measure_limit(calls_per_minute: int = 300, minutes: float = 1.5) -> None:
-    """Print how much of a rate limit a fetch uses."""
+def measure_limit(calls_per_minute: int = 300) -> None:
+    """Print how much of a rate limit a fetch uses: two minutes' calls and a few more."""
     settings = settings_for(calls_per_minute)
     with served((3_000, 9_000, 24), calls_per_minute) as (url, symbols):
         plan = plan_of(symbols, 10, settings)
-        enough = int(calls_per_minute * minutes / 3)
+        enough = 2 * calls_per_minute // 3 + 1  # a window takes three calls
         best = plan.filter(pl.col("priority") <= enough)
         with tempfile.TemporaryDirectory() as folder:
             _, requests, took = fetch(url, best, settings, Path(folder))
-    # A full minute's calls are there at once; the rest comes at the limit.
-    least = (requests - calls_per_minute) / calls_per_minute * 60
-    print(f"limit {calls_per_minute}/min: {requests} requests in {took:.1f} s, {least / took:.1%}")
+    least = (requests - 1) // calls_per_minute * 60
+    print(
+        f"limit {calls_per_minute}/min: {requests} calls in {took:.1f} s, {least / took:.1%} used"
+    )
 
 
 def measure_memory(quotes: int = 6_000_000) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
 from smallcaps_pipeline.lake import Lake
-from smallcaps_pipeline.schemas import QUOTES, STORED, TRADES, WINDOW_FILES
+from smallcaps_pipeline.schemas import MANIFEST, QUOTES, STORED, TRADES, WINDOW_FILES
 from smallcaps_pipeline.windows import (
     Kind,
     WindowNotStoredError,
@@ -28,6 +30,7 @@ from smallcaps_pipeline_tests.windows.fake_source import FakeSource, tape
 from smallcaps_pipeline_tests.windows.make import (
     CONFIG,
     at,
+    cut,
     event_id,
     manifest,
     manifest_row,
@@ -61,8 +64,8 @@ def test_merged_events_read_the_window_that_they_share(lake: Lake, event: str) -
     assert ticks.events_merged == (FIRST, SECOND)
     assert ticks.trades is not None
     assert ticks.quotes is not None
-    assert ticks.trades.schema == TRADES.schema
-    assert ticks.quotes.schema == QUOTES.schema
+    assert ticks.trades.drop("in_event").schema == TRADES.schema
+    assert ticks.quotes.drop("in_event").schema == QUOTES.schema
     times = ticks.trades["timestamp"].to_physical()
     assert times.min() >= ns(at("13:57"))  # type: ignore[operator]
     assert ns(at("14:05")) < times.max() < ns(at("14:12"))  # type: ignore[operator]
@@ -83,6 +86,63 @@ def test_an_interval_over_two_files_gives_each_row_once(lake: Lake) -> None:
     assert quotes["timestamp"].is_sorted()
     before = quotes.filter(time < ns(at("14:10")))
     assert before.height == 1  # the state at the start
+
+
+def with_manifest(lake: Lake, profile: str, minutes: dict[str, tuple[str, str]]) -> None:
+    """Write a manifest that gives some events windows of their own."""
+    nulls = dict.fromkeys(MANIFEST.columns)
+    rows = [
+        nulls
+        | {
+            "event_id": event,
+            "symbol": "A",
+            "window_start": at(start),
+            "window_end": at(end),
+        }
+        for event, (start, end) in minutes.items()
+    ]
+    lake.write(pl.DataFrame(rows, schema=MANIFEST.schema), lake.profile(MANIFEST.name, profile))
+
+
+def test_the_event_s_own_interval_is_marked_in_the_window_that_it_shares(lake: Lake) -> None:
+    with_manifest(lake, "core", {SECOND: ("14:02", "14:12")})
+    with_manifest(lake, "plus", {SECOND: ("14:00", "14:20"), FIRST: ("13:55", "14:15")})
+    ticks = read_window(lake, SECOND, settings=CONFIG)
+    assert (ticks.window_start, ticks.event_start, ticks.event_end) == (
+        at("13:57"),
+        at("14:02"),
+        at("14:12"),
+    )
+    for rows in (ticks.trades, ticks.quotes):
+        assert rows is not None
+        assert (
+            rows.filter("in_event")
+            .drop("in_event")
+            .equals(cut(rows.drop("in_event"), "14:02", "14:12"))
+        )
+    plus = read_window(lake, SECOND, profile="plus", settings=CONFIG)
+    assert (plus.event_start, plus.event_end) == (at("14:00"), at("14:20"))
+    assert read_window(lake, FIRST, settings=CONFIG).event_start == at("13:55")
+    unknown = read_window(lake, THIRD, settings=CONFIG)  # in no manifest: all of it is its own
+    assert (unknown.event_start, unknown.event_end) == (at("14:12"), at("14:20"))
+    assert unknown.trades is not None
+    assert unknown.trades["in_event"].all()
+
+
+def test_the_query_of_the_readme_counts_each_event_s_own_trades(lake: Lake) -> None:
+    with_manifest(lake, "core", {FIRST: ("13:57", "14:07"), SECOND: ("14:02", "14:12")})
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (query,) = [
+        block
+        for block in re.findall(r"```sql\n(.*?)```", readme, re.DOTALL)
+        if "event_windows" in block
+    ]
+    found = duckdb.sql(query.replace("data/", f"{lake.root.as_posix()}/")).pl()
+    trades = tape(1)[0]
+    assert dict(found.select("event_id", "trades").sort("event_id").rows()) == {
+        FIRST: cut(trades, "13:57", "14:07").height,
+        SECOND: cut(trades, "14:02", "14:12").height,
+    }
 
 
 def test_trades_alone_can_be_read(tmp_path: Path) -> None:

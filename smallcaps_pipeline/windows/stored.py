@@ -147,12 +147,23 @@ class StoredWindow:
                 for start, end, nbbo in metadata["parts"]
             ),
             rows=metadata["rows"],
-            fetched=metadata["fetched"],
+            fetched=metadata.get("fetched", metadata["rows"]),
             pages=metadata["pages"],
             source=metadata["source"],
-            extended=tuple(map(Widened.from_text, metadata["extended"])),
+            extended=_read_widened(metadata["extended"]),
             file=file,
         )
+
+
+def _read_widened(texts: Sequence[Any] | None) -> tuple[Widened, ...]:
+    """Read the windows that were widened.
+
+    The first files of this project name only what came of it, or nothing: whatever lay in there
+    counts as widened.
+    """
+    if texts and isinstance(texts[0], str):
+        texts = [[*texts, *texts]]
+    return tuple(map(Widened.from_text, texts or ()))
 
 
 def nbbo_labels(parts: Sequence[Part]) -> str | None:

@@ -27,8 +27,8 @@ from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.sessions import trading_days
 from smallcaps_pipeline.windows import cut_batches, plan_windows, stored, windows_index
 from smallcaps_pipeline_tests.windows import fetching
+from smallcaps_pipeline_tests.windows.downloads import contents
 from smallcaps_pipeline_tests.windows.make import manifest, manifest_row, ns
-from smallcaps_pipeline_tests.windows.test_fetch import contents
 
 FIRST, LAST = date(2025, 10, 1), date(2025, 10, 31)
 POLL_S = 0.002

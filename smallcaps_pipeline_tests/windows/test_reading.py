@@ -25,7 +25,7 @@ from smallcaps_pipeline.windows import (
     stored_windows,
     windows_index,
 )
-from smallcaps_pipeline.windows.stored import size_unit
+from smallcaps_pipeline.windows.stored import StoredWindow, Widened, size_unit
 from smallcaps_pipeline_tests.windows.fake_source import FakeSource, tape
 from smallcaps_pipeline_tests.windows.make import (
     CONFIG,
@@ -173,6 +173,17 @@ def test_the_index_has_one_row_per_file(lake: Lake) -> None:
     assert index["nbbo"].to_list() == [None, None, "change@5Hz", "change@5Hz"]
     for row in index.to_dicts():
         assert pl.read_parquet(row["file"], hive_partitioning=False).height == row["rows"]
+
+
+@pytest.mark.parametrize("extended", [None, [f"{at(t).isoformat()}" for t in ("13:57", "14:20")]])
+def test_metadata_of_the_first_files_are_read(lake: Lake, extended: list[str] | None) -> None:
+    """What was paid for once is not fetched again because its metadata have grown."""
+    window = stored_windows(lake, Kind.TRADES)[0]
+    old = {name: v for name, v in window.metadata().items() if name != "fetched"}
+    found = StoredWindow.from_metadata(old | {"extended": extended}, window.file)
+    assert found.fetched == window.rows
+    span = (at("13:57"), at("14:20"))
+    assert found.extended == (() if extended is None else (Widened(span, span),))
 
 
 def test_an_empty_lake_has_stored_nothing(tmp_path: Path) -> None:

@@ -44,9 +44,9 @@ REPLACE_WAIT_S: Final = 0.1
 SYMBOL_SAFE: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 ROW_GROUP_ROWS: Final = 1_000_000
 
-# Rising columns compress best by differences, counts of many sizes byte by byte (their low bytes are
-# mostly zero), ids by what they share with the one before (a dictionary of distinct texts only adds
-# to them), all others (few values, repeated) by dictionary.
+# Rising columns compress best by differences, counts of many sizes byte by byte (their low bytes
+# are mostly zero), ids by what they share with the one before (a dictionary of distinct texts only
+# adds to them), all others (few values, repeated) by dictionary.
 ENCODINGS: Final = {
     "timestamp": "DELTA_BINARY_PACKED",
     "participant_timestamp": "DELTA_BINARY_PACKED",

@@ -7,6 +7,9 @@ Each plan row is a job of its own, several in flight. A job asks first what of i
 yet stored, fetches that, and stores it at once; so a run that was killed goes on where it was, and
 asks for nothing twice. Trades come before quotes: the thinning keeps the quote at each trade.
 
+Long windows come in slices (`cuts`), each stored before the next is asked for, so that memory stays
+bounded however long a window is, and a death loses one slice at most.
+
 Windows of one symbol come one after the other, because a window may join a stored neighbour. Two
 processes must not fetch windows of one symbol at the same time (one batch, or one pool slot per
 symbol, is enough): the later write would not know of the earlier one.
@@ -26,6 +29,12 @@ import polars as pl
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.manifest.nbbo_level import NbboLevel
 from smallcaps_pipeline.settings import Profile, Settings, load_settings
+from smallcaps_pipeline.windows.cuts import (
+    QUOTES_SLICE_ROWS,
+    cuts_of_quotes,
+    cuts_of_trades,
+    slices,
+)
 from smallcaps_pipeline.windows.files import (
     TABLES,
     Fetched,
@@ -33,10 +42,10 @@ from smallcaps_pipeline.windows.files import (
     remove_replaced,
     store,
 )
-from smallcaps_pipeline.windows.intervals import Interval
+from smallcaps_pipeline.windows.intervals import Interval, overlap
 from smallcaps_pipeline.windows.nbbo import in_tape_order, reduce_nbbo
 from smallcaps_pipeline.windows.outcomes import FetchResult, FetchStatus, WindowOutcome
-from smallcaps_pipeline.windows.plan import Kind
+from smallcaps_pipeline.windows.plan import UNREDUCED, Kind
 from smallcaps_pipeline.windows.reading import read_interval, within
 from smallcaps_pipeline.windows.stored import Part, Widened, missing_intervals, stored_windows
 
@@ -103,7 +112,8 @@ def fetch_trades(
             the plan does not include): its window is set aside instead of failed.
 
     Returns:
-        One outcome per row of the kind. A row that failed or was set aside has stored nothing.
+        One outcome per row of the kind. A row that failed or was set aside has stored nothing, but
+        for the slices of a long window that had come before: they are not asked for again.
     """
     job = _Job(source, lake, settings or load_settings(), profile, source_name, Kind.TRADES)
     return _fetch(plan_rows, job, workers, on_window or _tell_nobody, fatal, set_aside)
@@ -227,9 +237,12 @@ class _Job:
         interval = (row["window_start"], row["window_end"])
         missing = missing_intervals(interval, there, row["nbbo"])
         rows = pages = size = 0
-        for part in (Part(start, end, row["nbbo"]) for start, end in missing):
-            read = self._read(row["symbol"], part)
-            _, size = store(self._fetched(row, part, read), self.lake)
+        cuts = self._cuts(row) if missing else []
+        for start, end in (piece for whole in missing for piece in slices(whole, cuts)):
+            part = Part(start, end, row["nbbo"])
+            goes_on = start in cuts and self._is_stored_up_to(row["symbol"], part)
+            read = self._read(row["symbol"], part, goes_on=goes_on)
+            size = store(self._fetched(row, part, read), self.lake)
             pages += read.pages
             rows += read.frame.filter(within(part.interval)).height
         found = FetchStatus.DONE if rows else FetchStatus.EMPTY
@@ -262,17 +275,48 @@ class _Job:
             widened=widened,
         )
 
-    def _read(self, symbol: str, part: Part) -> _Read:
-        """Ask for the rows of an interval, as they are to be stored."""
+    def _cuts(self, row: dict[str, Any]) -> list[datetime]:
+        """Return where a window is cut into slices; quotes that are reduced are not."""
+        window = (row["merged_start"], row["merged_end"])
+        if self.kind == Kind.TRADES:
+            return cuts_of_trades(window)
+        if row["nbbo"] not in (None, UNREDUCED.label):
+            return []
+        expected = self.settings.windows
+        ratio = expected.expected_quotes_per_minute / expected.expected_trades_per_minute
+        per_slice = max(int(QUOTES_SLICE_ROWS / ratio), 1)
+        there = stored_windows(self.lake, Kind.TRADES, row["symbol"])
+        overlapping = [stored for stored in there if overlap(stored.interval, window)]
+        if sum(stored.rows for stored in overlapping) <= per_slice:
+            return []
+        trades = read_interval(self.lake, row["symbol"], Kind.TRADES, window)
+        return cuts_of_quotes(trades["timestamp"], per_slice)
+
+    def _is_stored_up_to(self, symbol: str, part: Part) -> bool:
+        """Say whether what is stored runs up to a part, so that the state at its start is known."""
+        there = stored_windows(self.lake, self.kind, symbol)
+        parts = (before for stored in there for before in stored.parts)
+        return any(before.end == part.start and before.covers(part.nbbo) for before in parts)
+
+    def _read(self, symbol: str, part: Part, *, goes_on: bool) -> _Read:
+        """Ask for the rows of an interval, as they are to be stored.
+
+        Args:
+            symbol: Ticker.
+            part: The interval, and the NBBO reduction of its quotes.
+            goes_on: It is a further slice: the quote before its start is the last one stored.
+        """
         if self.kind == Kind.TRADES:
             ticks = self.source.trades(symbol=symbol, start=part.start, end=part.end)
             trades = _checked(ticks.frame, self.kind, symbol, part.interval)
             return _Read(trades, trades.height, ticks.pages)
         trade_times = self._trade_times(symbol, part)
-        before = self.source.last_quote_before(symbol=symbol, before=part.start)
+        state = TABLES[self.kind].empty()
+        if not goes_on:
+            before = self.source.last_quote_before(symbol=symbol, before=part.start)
+            state = TABLES[self.kind].conform(before.tail(1))
         ticks = self.source.quotes(symbol=symbol, start=part.start, end=part.end)
         inside = _checked(ticks.frame, self.kind, symbol, part.interval)
-        state = TABLES[self.kind].conform(before.tail(1))
         level = NbboLevel.from_label(part.nbbo or "all")
         quotes = reduce_nbbo(
             pl.concat([state, inside]),
@@ -281,7 +325,7 @@ class _Job:
             trade_times=trade_times,
         )
         kept = leave_out_unread(quotes, all_fields=self.profile.all_fields)
-        return _Read(kept, inside.height, ticks.pages + 1)
+        return _Read(kept, inside.height, ticks.pages + (not goes_on))
 
     def _trade_times(self, symbol: str, part: Part) -> pl.Series | None:
         """Return the instants at which the quote in force must survive; None where all do anyway.

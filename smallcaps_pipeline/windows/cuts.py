@@ -4,7 +4,7 @@ Belongs here: the instants. Keep out: asking for a slice and storing it (`fetch`
 
 Instants follow from the merged window and its trades alone, so a download that was killed cuts as
 an undisturbed one does. A slice costs one request more at most, and only long or hot windows are
-cut: trades every two hours, quotes where the trades let half a million be expected.
+cut: trades every two hours, quotes where the trades let a quarter of a million be expected.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import polars as pl
 from smallcaps_pipeline.windows.intervals import Interval
 
 TRADES_SLICE: Final = timedelta(hours=2)
-QUOTES_SLICE_ROWS: Final = 500_000
+QUOTES_SLICE_ROWS: Final = 250_000
 
 
 def cuts_of_trades(window: Interval) -> list[datetime]:

@@ -262,6 +262,7 @@ def test_batch_that_fails_keeps_no_other_waiting_and_is_fetched_later(
     assert "AEMD 2025-10-07" in message
     assert "AEMD 2025-10-08" in message
     left = answer("status")
+    assert 0 < left["disk used, %"] <= 100
     assert missing(left["batches"]) == 4  # trades and quotes of two windows
     assert len(left["last failed runs"]) == 2
     with provider(monkeypatch) as emulator:

@@ -12,7 +12,7 @@ from smallcaps_pipeline.console import Console
 from smallcaps_pipeline.defs.batch_runs import PARTITION_TAG, UNFINISHED
 from smallcaps_pipeline.defs.launch import why_failed
 from smallcaps_pipeline.defs.schedules import RANGE_START
-from smallcaps_pipeline.defs.window_records import set_aside
+from smallcaps_pipeline.defs.window_records import disk_metadata, set_aside
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.schemas import EVENTS
 from smallcaps_pipeline.windows import Kind, batch_names, stored_figures, windows_index
@@ -25,6 +25,8 @@ def show_status(console: Console) -> None:
     with open_project(console) as project:
         lake, instance = project.lake, project.launcher.instance
         console.fact("data", str(lake.root))
+        for name, value in (disk_metadata(lake) if lake.root.exists() else {}).items():
+            console.fact(name, value)
         counts = {table: sum(1 for _ in lake.cells(table)) for table in (BARS_TABLE, EVENTS.name)}
         console.table("cells", [{"table": table, "cells": n} for table, n in counts.items()])
         batches = batch_names(lake)

@@ -25,13 +25,20 @@ EVERY_WINDOWS: Final = 500
 
 def stored_metadata(found: StoredFigures, lake: Lake) -> dict[str, Any]:
     """Return figures of all stored windows and of the disk, as numbers that the UI plots."""
-    disk = psutil.disk_usage(str(lake.root))
     return {
         "windows stored": found.windows,
         "rows stored": found.rows,
         "bytes stored": found.bytes,
         "bytes of a window, p99": round(found.bytes_p99),
         "windows extended, %": round(found.extended_pct, 2),
+        **disk_metadata(lake),
+    }
+
+
+def disk_metadata(lake: Lake) -> dict[str, float]:
+    """Return how full the disk of an existing lake is."""
+    disk = psutil.disk_usage(str(lake.root))
+    return {
         "disk left, GB": round(disk.free / 1e9, 3),
         "disk used, %": round(100 * disk.used / (disk.used + disk.free), 1),
     }

@@ -108,11 +108,11 @@ class Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def start(self, total: int, unit: str) -> Callable[[int, str], None]:
+    def start(self, total: int, unit: str) -> Callable[..., None]:
         """Begin a bar; return a call that moves it and shows a note."""
         task = self._progress.add_task(unit, total=total, rate="")
 
-        def advance(n: int, note: str) -> None:
+        def advance(n: int, note: str = "") -> None:
             speed = self._progress.tasks[task].speed
             rate = f"{speed:,.1f}/s {note}" if speed else note
             self._progress.update(task, advance=n, rate=rate)

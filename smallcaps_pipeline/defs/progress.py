@@ -14,21 +14,31 @@ from typing import Final, Protocol
 EVERY_S: Final = 5.0
 
 
+class Advance(Protocol):
+    """Takes how much more is done, and what else there is to tell of all that is done."""
+
+    def __call__(self, n: int, note: str = "") -> None: ...
+
+
 class Display(Protocol):
     """Shows the progress of steps to somebody who looks."""
 
-    def start(self, total: int, unit: str) -> Callable[[int, str], None]:
-        """Begin to show a step; return a call that takes how much more is done, and a note."""
+    def start(self, total: int, unit: str) -> Advance:
+        """Begin to show a step; return a call that moves it on."""
         ...
 
 
 class NoDisplay:
     """Shows nothing: nobody looks at a run worker."""
 
-    def start(self, total: int, unit: str) -> Callable[[int, str], None]:
+    def start(self, total: int, unit: str) -> Advance:
         """Return a call that does nothing."""
         del total, unit
-        return lambda n, note: None
+        return _ignore
+
+
+def _ignore(n: int, note: str = "") -> None:
+    del n, note
 
 
 class ProgressLog:

@@ -6,15 +6,10 @@ Keep out: what a changed or a valid quote is (`nbbo`).
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numba import njit
-
-Array = np.ndarray[Any, Any]
+from smallcaps_pipeline.compiled import Array, compiled
 
 
-@njit(cache=True)
+@compiled
 def bucket_of(time: int, hz: int) -> int:
     """Return floor(ns x hz / 10^9), exact as long as hz <= 10^9.
 
@@ -26,8 +21,10 @@ def bucket_of(time: int, hz: int) -> int:
     return seconds * hz + rest * hz // 1_000_000_000
 
 
-@njit(cache=True)
-def thinned(times: Array, left: Array, valid: Array, trades: Array, hz: int) -> Array:
+@compiled
+def mark_thinned(
+    times: Array, left: Array, valid: Array, trades: Array, hz: int, stays: Array
+) -> None:
     """Mark the quotes that thinning keeps of those that `left` marks.
 
     They are the first, the last of each bucket, and the one in force at each trade: the last valid
@@ -39,8 +36,8 @@ def thinned(times: Array, left: Array, valid: Array, trades: Array, hz: int) -> 
         valid: Which quotes can be in force.
         trades: Instants of the trades, ns, ascending.
         hz: Buckets a second, 1 to 10^9.
+        stays: Filled in; false all over before.
     """
-    stays = np.zeros(times.size, np.bool_)
     last, bucket, in_force, trade = -1, 0, -1, 0
     for row in range(times.size):
         if not left[row]:
@@ -61,4 +58,3 @@ def thinned(times: Array, left: Array, valid: Array, trades: Array, hz: int) -> 
         stays[last] = True
     if trade < trades.size and in_force >= 0:
         stays[in_force] = True
-    return stays

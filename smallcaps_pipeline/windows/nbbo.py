@@ -21,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from smallcaps_pipeline.compiled import read_only
 from smallcaps_pipeline.micro.prices import NS_PER_S
 from smallcaps_pipeline.micro.quotes_in_force import is_valid
-from smallcaps_pipeline.windows.kernels import thinned
+from smallcaps_pipeline.windows.kernels import mark_thinned
 
 NBBO_COLUMNS: Final = ("bid_price", "bid_size", "ask_price", "ask_size")
 
@@ -76,7 +77,9 @@ def reduce_nbbo(
         times = nanoseconds(quotes["timestamp"])
         trades = np.sort(nanoseconds([] if trade_times is None else trade_times))
         # From 10^9 on every nanosecond is a bucket of its own, so a higher rate is the same rate.
-        left = thinned(times, left, _valid(quotes), trades, min(int(max_hz), NS_PER_S))
+        given, valid, times, trades = map(read_only, (left, _valid(quotes), times, trades))
+        left = np.zeros(quotes.height, dtype=np.bool_)
+        mark_thinned(times, given, valid, trades, min(int(max_hz), NS_PER_S), left)
     rows = np.flatnonzero(left)
     return quotes if rows.size == quotes.height else quotes[rows]
 

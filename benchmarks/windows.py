@@ -179,7 +179,7 @@ def fetch(url: str, plan: pl.DataFrame, settings: Settings, folder: Path) -> tup
     """Fetch a plan; return rows, requests and seconds."""
     lake = Lake(folder / "data")
     with connect(
-        settings.provider, base_url=url, api_key="any", limiter_folder=folder / "limiter"
+        settings.provider, base_url=url, api_key="any", budget_address=folder / "limiter"
     ) as client:
         start = time.perf_counter()
         results = [
@@ -241,7 +241,7 @@ def old_loop(url: str, plan: pl.DataFrame, settings: Settings) -> float:
     with (
         tempfile.TemporaryDirectory() as folder,
         connect(
-            settings.provider, base_url=url, api_key="any", limiter_folder=Path(folder)
+            settings.provider, base_url=url, api_key="any", budget_address=Path(folder)
         ) as client,
     ):
         for row in plan.to_dicts():

@@ -51,7 +51,7 @@ def main(root: str, url: str, plan: str) -> None:
     settings = eager()
     folder = Path(root)
     with connect(
-        settings.provider, base_url=url, api_key="any", limiter_folder=folder.parent / "limiter"
+        settings.provider, base_url=url, api_key="any", budget_address=folder.parent / "limiter"
     ) as client:
         fetch_all(pl.read_parquet(plan), client, Lake(folder), settings)
 

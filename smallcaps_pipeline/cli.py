@@ -132,15 +132,22 @@ def fetch(
     profile: ProfileName = "core",
     trades_only: Annotated[bool, typer.Option("--trades-only")] = False,
     quotes_only: Annotated[bool, typer.Option("--quotes-only")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many windows, the best ones.")
+    ] = None,
+    one_per_symbol: Annotated[
+        bool, typer.Option("--one-per-symbol", help="Only the best window of each symbol.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Fetch trades and quotes of the planned windows; started again, it goes on where it was."""
-    from smallcaps_pipeline.commands.windows import fetch_windows  # noqa: PLC0415
+    from smallcaps_pipeline.commands.windows import Part, fetch_windows  # noqa: PLC0415
+    from smallcaps_pipeline.windows import Kind  # noqa: PLC0415
 
     if trades_only and quotes_only:
         raise typer.BadParameter("choose one of --trades-only and --quotes-only")
-    only = "trade_windows" if trades_only else "quote_windows" if quotes_only else None
-    fetch_windows(Console(as_json=as_json), profile, only)
+    kind = Kind.TRADES if trades_only else Kind.QUOTES if quotes_only else None
+    fetch_windows(Console(as_json=as_json), profile, Part(kind, limit, one_per_symbol))
 
 
 @app.command()

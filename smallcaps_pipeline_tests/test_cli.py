@@ -262,6 +262,7 @@ def test_batch_that_fails_keeps_no_other_waiting_and_is_fetched_later(
     assert "AEMD 2025-10-07" in message
     assert "AEMD 2025-10-08" in message
     left = answer("status")
+    assert 0 < left["disk used, %"] <= 100
     assert missing(left["batches"]) == 4  # trades and quotes of two windows
     assert len(left["last failed runs"]) == 2
     with provider(monkeypatch) as emulator:
@@ -302,6 +303,46 @@ def test_trades_only_and_then_quotes(
         assert missing(answer("fetch", "--quotes-only")["batches"]) == 0
 
 
+def test_a_part_is_fetched_for_a_first_look(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two windows each of two symbols, in batches of three."""
+    (tmp_path / "mine.yaml").write_text(FREE.replace("batch_windows: 1", "batch_windows: 3"))
+    run("import-bars", raw, "--timezone", "UTC")
+    run("detect")
+
+    def left(batches: list[dict[str, Any]]) -> tuple[int, int]:
+        kinds = ("trade windows missing", "quote windows missing")
+        trades, quotes = (sum(batch[kind] for batch in batches) for kind in kinds)
+        return trades, quotes
+
+    with provider(monkeypatch) as emulator:
+        one = answer("fetch", "--one-per-symbol")["batches"]
+        assert left(one) == (2, 2)
+        assert not any(batch["figures"] for batch in one)
+        asked = len(emulator.requests)
+        assert answer("fetch", "--one-per-symbol")["batches"] == one  # it is there already
+        assert len(emulator.requests) == asked
+        assert left(answer("fetch", "--limit", "1", "--trades-only")["batches"]) == (1, 2)
+        assert left(answer("fetch", "--limit", "1")["batches"])[1] == 1
+        assert left(answer("fetch", "--limit", "3")["batches"]) == (0, 0)
+        assert all(batch["figures"] for batch in answer("fetch")["batches"])
+
+
+def test_estimate_by_symbol_and_profile(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(FREE)
+    run("import-bars", raw, "--timezone", "UTC")
+    run("detect")
+    found = answer("estimate")
+    assert found["requests, at least"] == 4 * 3
+    symbols = found["most expensive symbols"]
+    assert [row["windows"] for row in symbols] == [2, 2]
+    assert sum(row["requests, at least"] for row in symbols) == found["requests, at least"]
+    (core,) = found["profiles, as last planned"]
+    assert core["profile"] == "core"
+    assert core["GB, expected"] == found["GB, expected"]
+
+
 def test_download_under_way_is_not_started_twice(raw: Path) -> None:
     with project_instance() as instance:
         add_run(instance, "download_job", tags={"dagster/partition": "core-00001"})
@@ -325,6 +366,7 @@ def test_other_runs_do_not_keep_a_download_from_starting() -> None:
         (["fetch", "--profile", "gold"], "core, plus, premium"),
         (["report", "--profile", "gold"], "core, plus, premium"),
         (["fetch", "--trades-only", "--quotes-only"], "choose one"),
+        (["fetch", "--limit", "0"], "greater than or equal to 1"),
         (["detect", "--sessions", "PM,NIGHT"], "NIGHT"),
         (["detect", "--from", "2025-10-08", "--to", "2025-10-07"], "is after"),
         (["detect", "--from", "10/08/2025"], "does not match the format"),

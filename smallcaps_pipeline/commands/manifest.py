@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from smallcaps_pipeline.commands.project import check_profile, open_project
+from collections.abc import Mapping
+from typing import Any, Final
+
+import polars as pl
+
+from smallcaps_pipeline.commands.project import Project, check_profile, open_project
 from smallcaps_pipeline.console import Console
 from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.manifest import stored_funnel
-from smallcaps_pipeline.defs.windows import cost_metadata
+from smallcaps_pipeline.defs.windows import cost_by_symbol, cost_metadata
 from smallcaps_pipeline.lake import read_metadata
 from smallcaps_pipeline.schemas import MANIFEST, PLAN
+
+SYMBOLS_SHOWN: Final = 10
 
 
 def make_manifest(console: Console, profile: str) -> None:
@@ -33,8 +40,28 @@ def estimate_cost(console: Console, profile: str) -> None:
     with open_project(console) as project:
         check_profile(project, profile)
         project.run(jobs.MANIFEST, partition=profile)
-        plan = project.lake.read(project.lake.profile(PLAN.name, profile), PLAN)
-        cost = cost_metadata(plan, project.settings)
+        plans = {name: _plan(project, name) for name in project.settings.manifest.profiles}
+        plan = plans[profile]
+        cost = {} if plan is None else cost_metadata(plan, project.settings)
+        symbols = [] if plan is None else cost_by_symbol(plan, project.settings)
+        rest = [
+            {"profile": name, **_in_brief(cost_metadata(other, project.settings))}
+            for name, other in plans.items()
+            if other is not None
+        ]
     for name, value in cost.items():
         console.fact(name, value)
+    shown = symbols if console.as_json else symbols[:SYMBOLS_SHOWN]
+    console.table("most expensive symbols", shown)
+    console.table("profiles, as last planned", rest)
     console.finish()
+
+
+def _plan(project: Project, profile: str) -> pl.DataFrame | None:
+    file = project.lake.profile(PLAN.name, profile)
+    return project.lake.read(file, PLAN) if file.exists() else None
+
+
+def _in_brief(cost: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of both kinds together."""
+    return {name: value for name, value in cost.items() if ":" not in name}

@@ -12,7 +12,7 @@ from smallcaps_pipeline.micro import event_features
 from smallcaps_pipeline.schemas import DAILY_BARS, MANIFEST, MICRO_FEATURES, SPLITS
 from smallcaps_pipeline.settings import Settings
 from smallcaps_pipeline.universe import previous_close
-from smallcaps_pipeline.windows import Kind, profile_of, read_batch, read_interval
+from smallcaps_pipeline.windows import Kind, is_stored, profile_of, read_batch, read_interval
 
 GROUP = "micro"
 
@@ -42,14 +42,19 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
     ) -> dg.MaterializeResult:
         batch = context.partition_key
-        events = _events_of(lake, batch)
+        planned = _events_of(lake, batch)
+        events = _with_trades(lake, planned)
         closes = _previous_closes(lake)
         parts = [_of_symbol(lake, rows, closes, settings) for rows in _by_symbol(events)]
         features = pl.concat(parts) if parts else MICRO_FEATURES.empty()
         file = lake.batch(MICRO_FEATURES.name, batch)
         lake.write(features, file)
         return dg.MaterializeResult(
-            metadata={**figures(features, "timestamp"), "file": dg.MetadataValue.path(file)}
+            metadata={
+                **figures(features, "timestamp"),
+                "events without trades stored": len(planned) - len(events),
+                "file": dg.MetadataValue.path(file),
+            }
         )
 
     return [micro_features]
@@ -60,6 +65,16 @@ def _events_of(lake: Lake, batch: str) -> pl.DataFrame:
     ids = read_batch(lake, batch)["events_merged"].explode().unique()
     manifest = lake.read(lake.profile(MANIFEST.name, profile_of(batch)), MANIFEST)
     return manifest.filter(pl.col("event_id").is_in(ids.implode()))
+
+
+def _with_trades(lake: Lake, events: pl.DataFrame) -> pl.DataFrame:
+    """Return the events whose trades are stored: of a window set aside nothing may be said."""
+    owns = ("symbol", "window_start", "window_end")
+    there = [
+        is_stored(lake, symbol, Kind.TRADES, (start, end))
+        for symbol, start, end in events.select(owns).iter_rows()
+    ]
+    return events.filter(pl.Series(there, dtype=pl.Boolean))
 
 
 def _by_symbol(events: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -38,6 +38,7 @@ from smallcaps_pipeline.schemas.table import (
     SchemaError,
     Table,
     select_missing,
+    some,
 )
 from smallcaps_pipeline.schemas.universe import (
     CONDITIONS,
@@ -106,4 +107,5 @@ __all__ = [
     "SchemaError",
     "Table",
     "select_missing",
+    "some",
 ]

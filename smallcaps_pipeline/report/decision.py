@@ -15,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+from smallcaps_pipeline.report.labels import ReviewLabel
 from smallcaps_pipeline.report.status import Finding, Status, judge
 from smallcaps_pipeline.report.summary import counts
 from smallcaps_pipeline.sessions import Session
@@ -31,14 +32,6 @@ class Decision(StrEnum):
     GO = "GO"
     NO_GO = "NO-GO"
     NOT_YET = "NOT YET"
-
-
-class ReviewLabel(StrEnum):
-    """What the reviewer said of an event's chart."""
-
-    GOOD = "good"
-    BAD = "bad"
-    UNSURE = "unsure"
 
 
 def decide(criteria: list[Finding]) -> Decision:

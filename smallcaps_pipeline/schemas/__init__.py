@@ -23,6 +23,11 @@ from smallcaps_pipeline.schemas.micro import (
     HALT,
     MICRO_FEATURES,
 )
+from smallcaps_pipeline.schemas.report import (
+    CRITERIA,
+    LABELS,
+    REVIEW_SAMPLE,
+)
 from smallcaps_pipeline.schemas.table import (
     BOOL,
     DATE,
@@ -67,6 +72,7 @@ __all__ = [
     "BARS",
     "BOOL",
     "CONDITIONS",
+    "CRITERIA",
     "DAILY_BARS",
     "DATE",
     "DIVIDENDS",
@@ -81,6 +87,7 @@ __all__ = [
     "I8",
     "I32",
     "I64",
+    "LABELS",
     "MANIFEST",
     "MICRO_FEATURES",
     "NEWS",
@@ -88,6 +95,7 @@ __all__ = [
     "PREVIOUS_CLOSE",
     "QUOTES",
     "REFERENCE",
+    "REVIEW_SAMPLE",
     "SET_ASIDE",
     "SHORT_INTEREST",
     "SNAPSHOTS",

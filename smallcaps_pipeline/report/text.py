@@ -78,3 +78,21 @@ def section(title: str, *parts: str, lead: str = "") -> str:
     """Return a titled section; parts are HTML."""
     opening = f'<p class="lead">{escape(lead)}</p>' if lead else ""
     return f"<section><h2>{escape(title)}</h2>{opening}{''.join(parts)}</section>"
+
+
+def money(value: float) -> str:
+    """Return a price as an axis shows it: 4 decimals below a dollar, cents above."""
+    return f"{value:,.4f}".rstrip("0").ljust(4, "0") if abs(value) < 1 else f"{value:,.2f}"
+
+
+def short(value: float) -> str:
+    """Return a count in few letters: 950, 12k, 3.4M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.1f}".removesuffix(".0") + letter
+    return f"{value:.3g}"
+
+
+def clock(minute: int) -> str:
+    """Return minutes after midnight as HH:MM."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"

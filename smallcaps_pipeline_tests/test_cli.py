@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -19,6 +19,8 @@ from smallcaps_pipeline.console import Console
 from smallcaps_pipeline.defs.instance import project_instance
 from smallcaps_pipeline.emulator import Options, Running, SimulatedMarket, parse_faults, running
 from smallcaps_pipeline.events import detect_events
+from smallcaps_pipeline.report.labels import ReviewLabel
+from smallcaps_pipeline.review import Desk, ReviewServer
 from smallcaps_pipeline_tests.defs.runs import add_run
 from smallcaps_pipeline_tests.events.builders import Bar, bar, frame, quiet
 
@@ -346,3 +348,31 @@ def test_help_lists_the_commands() -> None:
     shown = run("--help").stdout
     commands = ("demo", "emulate", "import-bars", "detect", "manifest", "estimate", "fetch")
     assert all(name in shown for name in (*commands, "status", "report"))
+
+
+# reviewing ------------------------------------------------------------------------------------
+
+
+def test_review_serves_the_sample_and_then_writes_the_page(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reviewer who judges one event and presses Ctrl-C."""
+
+    def sit(desk: Desk, *, port: int, ready: Callable[[ReviewServer], None]) -> None:
+        ready(ReviewServer(4711, "t0ken"))
+        desk.judge(desk.state()["events"][0]["id"], ReviewLabel.GOOD, "")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smallcaps_pipeline.commands.review.serve", sit)
+    assert "run `smallcaps manifest --profile core`" in failed(run("review"))
+    answer("import-bars", raw, "--timezone", "UTC")
+    answer("detect")
+    answer("manifest")
+    result = run("review", "--reviewer", "Anna")
+    assert result.exit_code == 0, result.output
+    assert "http://127.0.0.1:4711/t0ken/" in result.stdout
+    assert "judged: 1 of " in result.stdout
+    (record,) = (tmp_path / "data" / "review" / "reviewer=anna").iterdir()
+    assert json.loads(record.read_text())["label"] == "good"
+    assert (tmp_path / "data" / "report" / "profile=core" / "index.html").exists()
+    assert run("review", "--reviewer", "../x").exit_code == 2

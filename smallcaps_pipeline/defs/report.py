@@ -1,36 +1,85 @@
-"""Report: the GO / NO-GO page of a profile."""
+"""Report: the review sample, and the GO / NO-GO page of a profile."""
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from smallcaps_pipeline.bars.update import TABLE as BARS_TABLE
-from smallcaps_pipeline.cells import period_of
-from smallcaps_pipeline.defs.describe import OWNER
+from smallcaps_pipeline.defs.describe import OWNER, described, figures, table_of
 from smallcaps_pipeline.defs.manifest import stored_funnel
 from smallcaps_pipeline.defs.partitions import Grid
 from smallcaps_pipeline.defs.resources import Source
 from smallcaps_pipeline.lake import Lake, read_metadata
 from smallcaps_pipeline.report import build_report, decide, evaluate_criteria
-from smallcaps_pipeline.schemas import BARS, EVENTS, MANIFEST, MICRO_FEATURES
+from smallcaps_pipeline.report.evidence import bars_of, features_of, sources, ticks_of
+from smallcaps_pipeline.report.journal import read_labels
+from smallcaps_pipeline.report.origin import origin
+from smallcaps_pipeline.report.sample import STRATA, draw_sample
+from smallcaps_pipeline.schemas import EVENTS, MANIFEST, REVIEW_SAMPLE
 from smallcaps_pipeline.settings import Settings
-from smallcaps_pipeline.windows import Kind, read_interval
+from smallcaps_pipeline.windows import Kind
 
 GROUP = "report"
 
 
 def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
     """Return the assets of the stage."""
+    return [_review_sample(grid, settings), _go_no_go(grid, settings)]
 
+
+def _review_sample(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
+    @dg.asset(
+        partitions_def=grid.profiles,
+        group_name=GROUP,
+        deps=["event_manifest"],
+        owners=[OWNER],
+        kinds={"parquet", "polars"},
+        metadata=described(REVIEW_SAMPLE),
+        description=(
+            "The events whose charts are judged by eye (`smallcaps review`): drawn by chance, with "
+            "each type, session, time of day and month in its share. Judged ones stay."
+        ),
+    )
+    def review_sample(
+        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
+    ) -> dg.MaterializeResult:
+        profile = context.partition_key
+        manifest = lake.read(lake.profile(MANIFEST.name, profile), MANIFEST)
+        file = lake.profile(REVIEW_SAMPLE.name, profile)
+        sample = draw_sample(manifest, settings, judged=_judged(lake, profile, settings))
+        lake.write(sample, file, metadata={"seed": settings.report.sample_seed})
+        return dg.MaterializeResult(
+            metadata={
+                **figures(sample, "timestamp"),
+                "of events": len(manifest),
+                "kept, as judged": int(sample["is_kept"].sum()),
+                "strata": table_of(sample.group_by(STRATA[:-1]).len("events").sort(STRATA[:-1])),
+                "file": dg.MetadataValue.path(file),
+            }
+        )
+
+    return review_sample
+
+
+def _judged(lake: Lake, profile: str, settings: Settings) -> list[str]:
+    """Return the judged events of the sample that was drawn before; none with another seed."""
+    file = lake.profile(REVIEW_SAMPLE.name, profile)
+    if (read_metadata(file) or {}).get("seed") != settings.report.sample_seed:
+        return []
+    labels = read_labels(lake).filter(pl.col("label").is_not_null())
+    drawn = lake.read(file, REVIEW_SAMPLE)["event_id"]
+    return drawn.filter(drawn.is_in(labels["event_id"].implode())).to_list()
+
+
+def _go_no_go(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
         partitions_def=grid.profiles,
         group_name=GROUP,
         deps=[
             dg.AssetDep("intraday_events", partition_mapping=dg.AllPartitionMapping()),
             "event_manifest",
+            "review_sample",
             dg.AssetDep("micro_features", partition_mapping=dg.AllPartitionMapping()),
         ],
         owners=[OWNER],
@@ -45,14 +94,14 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         profile = context.partition_key
         events = lake.scan(lake.files(EVENTS.name), EVENTS).collect()
-        features = _features(lake, profile)
-        file, sources = lake.report(profile), _sources(lake)
+        features = features_of(lake, profile)
+        file, found = lake.report(profile), sources(lake)
         page = build_report(
             events,
             profile=profile,
             features=features,
-            simulated=Source.SIMULATED in sources,
-            emulated=Source.EMULATOR in sources,
+            simulated=Source.SIMULATED in found,
+            emulated=Source.EMULATOR in found,
             settings=settings,
             **_manifest(lake, profile, grid, settings),
         )
@@ -67,16 +116,7 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
             }
         )
 
-    return [go_no_go]
-
-
-def _features(lake: Lake, profile: str) -> pl.DataFrame | None:
-    """Return the figures of the profile's events; None without any."""
-    files = lake.files(MICRO_FEATURES.name)
-    if not files:
-        return None
-    frame = lake.scan(files, MICRO_FEATURES).filter(pl.col("profile") == profile)
-    return frame.unique("event_id", keep="last", maintain_order=True).collect()
+    return go_no_go
 
 
 def _manifest(lake: Lake, profile: str, grid: Grid, settings: Settings) -> dict[str, Any]:
@@ -90,34 +130,13 @@ def _manifest(lake: Lake, profile: str, grid: Grid, settings: Settings) -> dict[
         "manifest": manifest,
         "funnel": stored_funnel(file),
         "notes": stored["notes"],
-        "bars": _bars_of(lake, best, grid),
-        "trades": _ticks_of(lake, best, Kind.TRADES),
-        "quotes": _ticks_of(lake, best, Kind.QUOTES),
+        "bars": bars_of(lake, best, grid.cadence),
+        "trades": ticks_of(lake, best, Kind.TRADES),
+        "quotes": ticks_of(lake, best, Kind.QUOTES),
     }
 
 
-def _bars_of(lake: Lake, events: pl.DataFrame, grid: Grid) -> pl.DataFrame:
-    """Return the bars of the cells that hold some events."""
-    days = events.select("symbol", pl.col("date").str.to_date()).unique()
-    files = {
-        lake.cell(BARS_TABLE, symbol, period_of(day, grid.cadence).key)
-        for symbol, day in days.iter_rows()
-    }
-    return lake.scan(sorted(file for file in files if file.exists()), BARS).collect()
-
-
-def _ticks_of(lake: Lake, events: pl.DataFrame, kind: Kind) -> pl.DataFrame | None:
-    """Return the stored trades or quotes of some events' windows, with their symbol."""
-    windows = events.select("symbol", "window_start", "window_end").unique(maintain_order=True)
-    parts = [
-        read_interval(lake, symbol, kind, (start, end)).with_columns(symbol=pl.lit(symbol))
-        for symbol, start, end in windows.iter_rows()
-    ]
-    return pl.concat(parts) if parts else None
-
-
-def _sources(lake: Lake) -> set[str]:
-    """Return where bars, trades and quotes of the lake came from."""
-    bars = (file for _, _, file in lake.cells(BARS_TABLE))
-    files = chain(bars, *(lake.window_files(kind.value) for kind in Kind))
-    return {(read_metadata(file) or {}).get("source", "") for file in files}
+def banner_of(lake: Lake) -> str:
+    """Return what is said on top of data that are not the provider's own; empty for those."""
+    found = sources(lake)
+    return origin(simulated=Source.SIMULATED in found, emulated=Source.EMULATOR in found)

@@ -1,24 +1,32 @@
 """Report: the review sample, and the GO / NO-GO page of a profile."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from smallcaps_pipeline.defs.describe import OWNER, described, figures, table_of
-from smallcaps_pipeline.defs.manifest import stored_funnel
 from smallcaps_pipeline.defs.partitions import Grid
 from smallcaps_pipeline.defs.resources import Source
 from smallcaps_pipeline.lake import Lake, read_metadata
-from smallcaps_pipeline.report import build_report, decide, evaluate_criteria
-from smallcaps_pipeline.report.evidence import bars_of, features_of, sources, ticks_of
+from smallcaps_pipeline.report import (
+    build_report,
+    decide,
+    draw_sample,
+    evaluate_criteria,
+    gather,
+)
+from smallcaps_pipeline.report.escalation import profile_after, release_of, store_decision
+from smallcaps_pipeline.report.evidence import sources
 from smallcaps_pipeline.report.journal import read_labels
 from smallcaps_pipeline.report.origin import origin
-from smallcaps_pipeline.report.sample import STRATA, draw_sample
-from smallcaps_pipeline.schemas import EVENTS, MANIFEST, REVIEW_SAMPLE
+from smallcaps_pipeline.report.sample import STRATA
+from smallcaps_pipeline.report.status import Finding, Status, findings_frame
+from smallcaps_pipeline.report.text import number, threshold
+from smallcaps_pipeline.schemas import CRITERIA, EVENTS, MANIFEST, REVIEW_SAMPLE
 from smallcaps_pipeline.settings import Settings
-from smallcaps_pipeline.windows import Kind
 
 GROUP = "report"
 
@@ -83,57 +91,84 @@ def _go_no_go(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
             dg.AssetDep("micro_features", partition_mapping=dg.AllPartitionMapping()),
         ],
         owners=[OWNER],
-        kinds={"plotly"},
+        kinds={"html", "parquet"},
+        metadata=described(CRITERIA),
+        check_specs=[
+            dg.AssetCheckSpec(name, asset="go_no_go", description=f"{title}. Not yet is no pass.")
+            for name, title in _criteria_titles(settings)
+        ],
         description=(
             "GO or NO-GO for paying for more: each criterion with its figure, its threshold and "
-            "how many events it rests on. Missing evidence reads `not yet`, never a pass."
+            "how many events it rests on. Missing evidence reads `not yet`, never a pass. The next "
+            "profile's plan and downloads are blocked until it reads GO."
         ),
     )
     def go_no_go(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
     ) -> dg.MaterializeResult:
         profile = context.partition_key
-        events = lake.scan(lake.files(EVENTS.name), EVENTS).collect()
-        features = features_of(lake, profile)
-        file, found = lake.report(profile), sources(lake)
-        page = build_report(
-            events,
-            profile=profile,
-            features=features,
-            simulated=Source.SIMULATED in found,
-            emulated=Source.EMULATOR in found,
-            settings=settings,
-            **_manifest(lake, profile, grid, settings),
+        evidence = gather(lake, profile, settings, banner=banner_of(lake))
+        criteria = evaluate_criteria(
+            evidence.events, evidence.features, evidence.standing, settings
         )
-        lake.write_text(page, file)
-        criteria = evaluate_criteria(events, features, settings=settings)
+        store_decision(lake, profile, criteria)
+        after = profile_after(profile, settings)
+        if after is not None:  # the page says what this decision, not the last one, releases
+            evidence = replace(evidence, release=release_of(lake, after, settings))
+        file = lake.report(profile)
+        lake.write_text(build_report(evidence, settings), file)
         return dg.MaterializeResult(
             metadata={
                 "decision": decide(criteria).value,
-                "events": len(events),
-                "events with windows": 0 if features is None else len(features),
+                "criteria": table_of(_as_shown(criteria)),
+                "events": len(evidence.events),
+                "events with windows": _rows(evidence.features),
+                "events judged": len(evidence.standing),
                 "page": dg.MetadataValue.path(file),
-            }
+            },
+            check_results=[_check(criterion) for criterion in criteria],
         )
 
     return go_no_go
 
 
-def _manifest(lake: Lake, profile: str, grid: Grid, settings: Settings) -> dict[str, Any]:
-    """Return what the page shows of the manifest, and the data of its best events."""
-    file = lake.profile(MANIFEST.name, profile)
-    if not file.exists():
-        return {}
-    manifest, stored = lake.read(file, MANIFEST), read_metadata(file) or {}
-    best = manifest.head(settings.report.best_and_worst)
-    return {
-        "manifest": manifest,
-        "funnel": stored_funnel(file),
-        "notes": stored["notes"],
-        "bars": bars_of(lake, best, grid.cadence),
-        "trades": ticks_of(lake, best, Kind.TRADES),
-        "quotes": ticks_of(lake, best, Kind.QUOTES),
+def _criteria_titles(settings: Settings) -> list[tuple[str, str]]:
+    """Return name and title of each criterion: those of a report on nothing."""
+    criteria = evaluate_criteria(EVENTS.empty(), settings=settings)
+    return [(criterion.name, criterion.title) for criterion in criteria]
+
+
+def _check(criterion: Finding) -> dg.AssetCheckResult:
+    """Return a criterion as a check: not yet fails too, as a warning."""
+    metadata: dict[str, Any] = {
+        "status": criterion.status.value,
+        "figure": number(criterion.figure, criterion.unit),
+        "threshold": threshold(criterion),
+        "rests on": criterion.n,
+        "note": criterion.note,
     }
+    if criterion.figure is not None:
+        metadata["value"] = criterion.figure
+    if criterion.interval is not None:
+        low, high = criterion.interval
+        metadata["interval"] = f"{number(low, criterion.unit)} to {number(high, criterion.unit)}"
+    is_failure = criterion.status is Status.FAIL
+    return dg.AssetCheckResult(
+        check_name=criterion.name,
+        passed=criterion.status is Status.PASS,
+        severity=dg.AssetCheckSeverity.ERROR if is_failure else dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
+        description=f"{criterion.title}: {criterion.status.value}",
+    )
+
+
+def _as_shown(criteria: list[Finding]) -> pl.DataFrame:
+    frame = findings_frame(criteria)
+    return frame.select("title", pl.col("figure").round(3), "low", "high", "n", "status")
+
+
+def _rows(frame: pl.DataFrame | None) -> int:
+    return 0 if frame is None else len(frame)
 
 
 def banner_of(lake: Lake) -> str:

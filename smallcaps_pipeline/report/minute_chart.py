@@ -102,7 +102,7 @@ def minute_chart(event: Row, day: pl.DataFrame, *, whole_day: bool = False) -> s
     volume = Scale(0, most, VOLUME_BOTTOM, PRICE_BOTTOM + GAP)
     parts = [
         *_sessions(event, frame),
-        *_axes(price, volume, frame),
+        *_axes(price, volume, frame, is_empty=shown.is_empty()),
         _event_band(event, frame),
         *_levels(shown, price, frame),
         *_candles(shown, price, volume, frame),
@@ -160,13 +160,15 @@ def _sessions(event: Row, frame: Frame) -> list[str]:
     return parts
 
 
-def _axes(price: Scale, volume: Scale, frame: Frame) -> list[str]:
+def _axes(price: Scale, volume: Scale, frame: Frame, *, is_empty: bool) -> list[str]:
     right = WIDTH - RIGHT
     parts = []
-    for value in price.ticks(6):
+    if is_empty:
+        parts.append(svg.words("no bars", WIDTH / 2, TOP + 40, "t faint", "middle"))
+    for value in [] if is_empty else price.ticks(6):
         y = price(value)
         parts += [svg.rule(y, LEFT, right), svg.words(money(value), right + 6, y + 4)]
-    for value in volume.ticks(2)[1:]:
+    for value in [] if is_empty else volume.ticks(2)[1:]:
         y = volume(value)
         parts += [svg.rule(y, LEFT, right), svg.words(short(value), right + 6, y + 4)]
     parts.append(svg.rule(VOLUME_BOTTOM, LEFT, right, "axis"))

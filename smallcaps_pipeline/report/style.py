@@ -10,12 +10,6 @@ from typing import Final
 
 UP: Final = "#0072B2"  # blue; the few constants are for pictures that stand alone (Dagster's UI)
 INK: Final = "#1d2430"
-DOWN: Final = "#D55E00"  # vermilion
-NEUTRAL: Final = "#5b6470"
-ACCENT: Final = "#009E73"  # bluish green
-WINDOW: Final = "rgba(230, 159, 0, 0.13)"  # orange, faint
-VWAP: Final = "#CC79A7"  # reddish purple
-GRID: Final = "#e6e8ec"
 FONT: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
 _LIGHT: Final = """
@@ -76,7 +70,7 @@ svg.chart .dot.unknown {{ stroke: var(--unknown); }}
 """
 
 STYLE_SHEET: Final = f"""{BASE_STYLE}
-main {{ max-width: 1180px; margin: 0 auto; padding: 24px 20px 64px; }}
+main {{ overflow-wrap: anywhere; max-width: 1180px; margin: 0 auto; padding: 24px 20px 64px; }}
 h1 {{ font-size: 26px; margin: 0 0 2px; letter-spacing: -0.01em; }}
 h2 {{ font-size: 18px; margin: 0 0 10px; }}
 h3 {{ font-size: 15px; margin: 22px 0 6px; }}
@@ -98,6 +92,15 @@ section {{ background: var(--card); border: 1px solid var(--grid); border-radius
 .override {{ background: var(--note); border: 1px solid var(--note-edge); border-radius: 10px;
   padding: 10px 16px; margin-top: 12px; }}
 .override p {{ margin: 0; }}
+.after {{ margin: 8px 0 0; }}
+.facts {{ color: var(--soft); font-size: 13px; margin: 0 0 6px; }}
+.facts b {{ color: var(--ink); font-weight: 600; }}
+table.spread td:nth-child(1) {{ width: 150px; }} table.spread td:nth-child(2) {{ width: 45%; }}
+table.spread td {{ vertical-align: middle; }}
+.track {{ display: flex; height: 14px; gap: 1px; min-width: 60px; }}
+.track i {{ display: block; height: 100%; background: var(--rth); min-width: 1px; }}
+.track i.pm {{ background: var(--pm); }} .track i.ah {{ background: var(--ah); }}
+.track i.quiet {{ background: var(--axis); }} .track i.pass {{ background: var(--pass); }}
 .tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
   margin-top: 18px; }}
 .tile {{ background: var(--card); border: 1px solid var(--grid); border-radius: 10px;
@@ -122,13 +125,7 @@ td .note {{ display: block; max-width: 62ch; }}
   border-radius: 0; background: var(--fail); }}
 .bars {{ display: grid; gap: 5px 10px; align-items: center; margin: 8px 0 12px;
   grid-template-columns: minmax(90px, max-content) minmax(0, 1fr) max-content; }}
-.bars .track {{ display: flex; height: 16px; gap: 1px; }}
-.bars .track i {{ display: block; height: 100%; background: var(--rth); min-width: 1px; }}
-.bars .track i.pm {{ background: var(--pm); }} .bars .track i.ah {{ background: var(--ah); }}
-.bars .track i.down {{ background: var(--down); }}
-.bars .track i.quiet {{ background: var(--axis); }}
-.bars .track i.pass {{ background: var(--pass); }}
-.bars .n {{ text-align: right; }}
+.bars .n {{ text-align: right; white-space: pre; }}
 .keys {{ font-size: 13px; color: var(--soft); display: flex; gap: 14px; flex-wrap: wrap; }}
 .keys i {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px;
   background: var(--rth); }}
@@ -154,7 +151,8 @@ a {{ color: var(--up); }}
   main {{ padding: 14px 10px 40px; }} section {{ padding: 14px 12px; }}
   .decision {{ padding: 12px 14px; gap: 8px 22px; }}
   .two, .charts {{ grid-template-columns: minmax(0, 1fr); }}
-  .charts svg.chart {{ min-width: 520px; }}
+  .charts svg.chart {{ min-width: 460px; }} .charts > div + div svg.chart {{ min-width: 330px; }}
+  table {{ overflow-wrap: normal; }} table.spread td:nth-child(2) {{ min-width: 90px; }}
   .range {{ width: 90px; }}
 }}
 @media print {{

@@ -48,6 +48,7 @@ def table(
     *,
     numeric: Sequence[int] = (),
     raw: Sequence[int] = (),
+    kind: str = "",
 ) -> str:
     """Return an HTML table.
 
@@ -56,20 +57,22 @@ def table(
         rows: Cells as text; escaped here.
         numeric: Columns aligned to the right.
         raw: Columns that already are HTML.
+        kind: Class of the table.
     """
 
     def cell(tag: str, index: int, text: str) -> str:
-        kind = ' class="num"' if index in numeric else ""
+        of = ' class="num"' if index in numeric else ""
         shown = text if tag == "td" and index in raw else escape(text)
-        return f"<{tag}{kind}>{shown}</{tag}>"
+        return f"<{tag}{of}>{shown}</{tag}>"
 
+    named = f' class="{kind}"' if kind else ""
     head = "".join(cell("th", index, title) for index, title in enumerate(header))
     body = "".join(
         "<tr>" + "".join(cell("td", index, text) for index, text in enumerate(row)) + "</tr>"
         for row in rows
     )
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll"><table{named}><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -96,3 +99,10 @@ def short(value: float) -> str:
 def clock(minute: int) -> str:
     """Return minutes after midnight as HH:MM."""
     return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def share_of(part: int, whole: int | None, *, bare: bool = False) -> str:
+    """Return a part of a whole as 12 of 120, or as its percentage alone."""
+    if bare:
+        return number(part / whole * 100, "%") if whole else DASH
+    return f"{number(part)} of {number(whole)}" if whole else number(part)

@@ -122,6 +122,7 @@ def test_premarket_and_after_hours_are_shaded_also_on_an_early_close() -> None:
 def test_day_without_bars_is_an_empty_chart_not_an_error() -> None:
     day = chart_bars(EVENT, BARS.empty())
     assert marks(minute_chart(EVENT, day))["eventband"] == 1
+    assert "no bars" in texts(minute_chart(EVENT, day))
     assert "eventband" in marks(minute_chart(EVENT, day, whole_day=True))
 
 

@@ -163,6 +163,19 @@ def report(profile: ProfileName = "core", as_json: Json = False) -> None:
 
 @app.command()
 @failing_plainly
+def override(
+    profile: Annotated[str, typer.Option(help="Profile to release: plus or premium.")],
+    reason: Annotated[str, typer.Option(help="Why, in your words; it stands on the page.")],
+    as_json: Json = False,
+) -> None:
+    """Release a profile's downloads although the profile before it is not GO."""
+    from smallcaps_pipeline.commands.report import override_decision  # noqa: PLC0415
+
+    override_decision(Console(as_json=as_json), profile, reason)
+
+
+@app.command()
+@failing_plainly
 def review(
     profile: ProfileName = "core",
     reviewer: Annotated[

@@ -376,3 +376,31 @@ def test_review_serves_the_sample_and_then_writes_the_page(
     assert json.loads(record.read_text())["label"] == "good"
     assert (tmp_path / "data" / "report" / "profile=core" / "index.html").exists()
     assert run("review", "--reviewer", "../x").exit_code == 2
+
+
+def test_plus_is_estimated_while_blocked_and_fetched_only_when_signed_for(raw: Path) -> None:
+    answer("import-bars", raw, "--timezone", "UTC")
+    answer("detect")
+    cost = answer("estimate", "--profile", "plus")
+    assert cost["downloads are blocked"] == "there is no report of core yet"
+    assert cost["windows"] > 0
+    chosen = answer("manifest", "--profile", "plus")
+    assert chosen["events chosen"] > 0
+    assert "no report of core" in chosen["downloads are blocked"]
+    assert "plus is blocked" in failed(run("fetch", "--profile", "plus"))
+
+    answer("manifest", "--profile", "core")
+    reported = answer("report")
+    assert reported["decision"] in {"NO-GO", "NOT YET"}
+    assert reported["criteria"][0]["status"] == "not yet"
+    assert run("override", "--profile", "plus", "--reason", "ok").exit_code == 2
+    assert run("override", "--profile", "core", "--reason", "a good reason").exit_code == 2
+    released = answer("override", "--profile", "plus", "--reason", "a pilot of two symbols")
+    assert released["because"].endswith("a pilot of two symbols")
+    assert "a pilot of two symbols" in Path(reported["report"]).read_text(encoding="utf-8")
+    assert "downloads are blocked" not in answer("estimate", "--profile", "plus")
+    with project_instance() as instance:
+        observed = instance.fetch_observations(dg.AssetKey("go_no_go"), limit=5).records
+    observation = observed[0].asset_observation
+    assert observation is not None
+    assert observation.metadata["reason"].value == "a pilot of two symbols"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 import webbrowser
 from datetime import UTC, datetime
 
 from smallcaps_pipeline.commands.project import Project, check_profile, open_project
+from smallcaps_pipeline.commands.report import user_name
 from smallcaps_pipeline.console import Console, WrongUseError
 from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.report import banner_of
@@ -69,8 +69,4 @@ def _desk(project: Project, profile: str, reviewer: str) -> Desk:
 
 def _user() -> str:
     """Return the user's name as a reviewer's name."""
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no such entry: a container's bare user id
-        name = ""
-    return re.sub(r"[^a-z0-9_-]", "", name.lower()).lstrip("_-")[:32] or "reviewer"
+    return re.sub(r"[^a-z0-9_-]", "", user_name().lower()).lstrip("_-")[:32] or "reviewer"

@@ -12,6 +12,7 @@ from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.batch_runs import is_busy
 from smallcaps_pipeline.defs.launch import RunFailedError
 from smallcaps_pipeline.lake import Lake
+from smallcaps_pipeline.report.escalation import require_release
 from smallcaps_pipeline.schemas import MICRO_FEATURES
 from smallcaps_pipeline.windows import Kind, batch_names, missing_rows, stored
 
@@ -24,6 +25,7 @@ def fetch_windows(console: Console, profile: str, only: str | None) -> None:
     failures = []
     with open_project(console) as project:
         check_profile(project, profile)
+        require_release(project.lake, profile, project.settings)
         if is_busy(project.launcher.instance, ["trade_windows", "quote_windows"]):
             raise RuntimeError("a download is under way already; `smallcaps status` shows it")
         batches = batch_names(project.lake, profile)

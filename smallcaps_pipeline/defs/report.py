@@ -53,7 +53,8 @@ def _review_sample(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
     ) -> dg.MaterializeResult:
         profile = context.partition_key
-        manifest = lake.read(lake.profile(MANIFEST.name, profile), MANIFEST)
+        there = lake.profile(MANIFEST.name, profile)
+        manifest = lake.read(there, MANIFEST) if there.exists() else MANIFEST.empty()
         file = lake.profile(REVIEW_SAMPLE.name, profile)
         sample = draw_sample(manifest, settings, judged=_judged(lake, profile, settings))
         lake.write(sample, file, metadata={"seed": settings.report.sample_seed})

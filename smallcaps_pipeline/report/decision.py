@@ -155,9 +155,10 @@ def leading_types(events: pl.DataFrame, report: Report) -> Finding:
 
 def liquid_windows(features: pl.DataFrame | None, report: Report) -> Finding:
     """Judge the share of events whose window trades enough dollars per minute."""
-    dollars = pl.Series(dtype=pl.Float64)
+    dollars, without = pl.Series(dtype=pl.Float64), 0
     if features is not None:
         dollars = features["label_dollar_volume_per_minute"].drop_nulls()
+        without = int((features["label_trades"] == 0).sum())
     enough = int(at_least(dollars, report.liquid_dollar_volume_per_minute).sum())
     return _share(
         "liquid_windows",
@@ -166,7 +167,8 @@ def liquid_windows(features: pl.DataFrame | None, report: Report) -> Finding:
         len(dollars),
         Range(low=report.min_liquid_windows_pct, high=None),
         report,
-        note="or more, mean over the window",
+        note="or more, mean over the window"
+        + (f"; {without:,} windows hold no trade, and count as below" if without else ""),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from smallcaps_pipeline.report.evidence import Evidence, best_and_worst
-from smallcaps_pipeline.report.facts import event_facts
+from smallcaps_pipeline.report.facts import event_facts, why_no_tape
 from smallcaps_pipeline.report.labels import ReviewLabel
 from smallcaps_pipeline.report.minute_chart import chart_bars, minute_chart
 from smallcaps_pipeline.report.sections import badge
@@ -56,7 +56,7 @@ def _events(evidence: Evidence, rows: pl.DataFrame, settings: Settings) -> list[
         '<article class="event">'
         + _heading(row, labels.get(row["event_id"]))
         + _facts(row, known.get(row["event_id"]))
-        + _charts(evidence, row, settings)
+        + _charts(evidence, row, known.get(row["event_id"]), settings)
         + "</article>"
         for row in rows.rows(named=True)
     ]
@@ -82,12 +82,12 @@ def _facts(row: Row, features: Row | None) -> str:
     return f'<p class="facts">{" · ".join(named)}</p>'
 
 
-def _charts(evidence: Evidence, row: Row, settings: Settings) -> str:
+def _charts(evidence: Evidence, row: Row, features: Row | None, settings: Settings) -> str:
     if evidence.bars is None:
         return ""
     minutes = minute_chart(row, chart_bars(row, evidence.bars, settings))
     tape = ""
     if evidence.trades is not None:
         tape = tape_chart(row, evidence.trades, evidence.quotes)
-    right = tape or '<p class="note">No window is stored.</p>'
+    right = tape or f'<p class="note">{why_no_tape(features)}</p>'
     return f'<div class="charts"><div>{minutes}</div><div>{right}</div></div>'

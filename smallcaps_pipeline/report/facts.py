@@ -37,6 +37,13 @@ def event_facts(event: Row, features: Row | None = None) -> list[tuple[str, str]
     return [(name, value) for name, value in found if value is not None]
 
 
+def why_no_tape(features: Row | None) -> str:
+    """Say why there is no chart of an event's ticks."""
+    if features is None:
+        return "No trades and quotes are fetched for this event yet."
+    return "The stored window holds no trade."
+
+
 def _of_window(features: Row) -> list[tuple[str, str | None]]:
     halts = features["label_halts"]
     return [
@@ -57,7 +64,9 @@ def _signed(share: float | None) -> str | None:
     """Return a change in percent with its sign."""
     if share is None:
         return None
-    return f"{'+' if share >= 0 else DASH}{number(abs(share) * 100, '%')}"
+    size = number(abs(share) * 100, "%")
+    sign = "" if size == number(0.0, "%") else "+" if share > 0 else DASH
+    return sign + size
 
 
 def _short(value: float | None) -> str | None:

@@ -39,6 +39,7 @@ LEFT, RIGHT, TOP, GAP, BOTTOM = 6, 58, 42, 12, 24
 PRICE_BOTTOM: Final = TOP + PRICE_HEIGHT
 VOLUME_BOTTOM: Final = PRICE_BOTTOM + GAP + VOLUME_HEIGHT
 HEIGHT: Final = VOLUME_BOTTOM + BOTTOM
+HALF_LABEL: Final = 18  # pixels of half a time on the axis
 NAME_WIDTH: Final = 70  # pixels that a session's name takes
 
 
@@ -177,7 +178,8 @@ def _axes(price: Scale, volume: Scale, frame: Frame, *, is_empty: bool) -> list[
     for minute in range(first, frame.last + 1, every):
         x = frame.x(minute)
         parts.append(svg.strokes([(x, TOP, VOLUME_BOTTOM)], "grid"))
-        parts.append(svg.words(clock(minute), x, HEIGHT - 7, "t", "middle"))
+        if x >= HALF_LABEL:
+            parts.append(svg.words(clock(minute), x, HEIGHT - 7, "t", "middle"))
     return parts
 
 

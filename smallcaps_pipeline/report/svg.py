@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-NICE_STEPS: Final = (1, 2, 2.5, 5, 10)
+NICE_STEPS: Final = (1, 2, 5, 10)  # not 2.5: half a cent does not show in cents
 Point = tuple[float, float]
 
 

@@ -20,7 +20,7 @@ import polars as pl
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.report.agreement import agreement
 from smallcaps_pipeline.report.evidence import bars_of, features_of, ticks_of
-from smallcaps_pipeline.report.facts import event_facts
+from smallcaps_pipeline.report.facts import event_facts, why_no_tape
 from smallcaps_pipeline.report.journal import Journal, read_labels
 from smallcaps_pipeline.report.labels import ReviewLabel
 from smallcaps_pipeline.report.minute_chart import chart_bars, minute_chart
@@ -140,6 +140,7 @@ class Desk:
             "near": minute_chart(row, day),
             "day": minute_chart(row, day, whole_day=True),
             "tape": "" if trades is None else tape_chart(row, trades, quotes),
+            "no_tape": why_no_tape(self._features.get(event_id)),
             "bars": day.select(HOVERED).with_columns(pl.col(pl.Float64).round(4)).rows(),
             "facts": event_facts(row, self._features.get(event_id)),
         }

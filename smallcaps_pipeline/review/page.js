@@ -101,7 +101,7 @@ function paintCharts() {
     pair.append(term, figure);
     return pair;
   }));
-  at("readout").textContent = shown.tape ? "" : "No trades and quotes are fetched for this event yet.";
+  at("readout").textContent = shown.tape ? "" : shown.no_tape;
   document.body.dataset.shown = shown.id;
 }
 

@@ -187,6 +187,7 @@ def test_charts_run_and_load_nothing_and_escape_what_they_say() -> None:
     [
         (0, 10, 5, [0, 2, 4, 6, 8, 10]),
         (9.94, 10.13, 4, [9.95, 10.0, 10.05, 10.1]),
+        (49.91, 50.0, 5, [49.92, 49.94, 49.96, 49.98, 50.0]),
         (-3, 7, 3, [0, 5]),
         (5, 5, 3, [5.0]),
     ],
@@ -237,4 +238,5 @@ def test_facts_leave_out_what_is_unknown() -> None:
     assert "from VWAP" not in facts
     known = event_facts(EVENT | {"vwap_at_event": 12.5, "change_5m": -0.031})
     assert dict(known)["from VWAP"] == "\u201320.0\u202f%"
+    assert dict(event_facts(EVENT | {"change_5m": -1e-5}))["5 min"] == "0.0\u202f%"
     assert dict(known)["5 min"] == "\u20133.1\u202f%"

@@ -88,9 +88,8 @@ async function show(place) {
 function paintCharts() {
   // The drawings are the server's own, every text in them escaped.
   at("minutes").innerHTML = wholeDay ? shown.day : shown.near;
-  at("tape").innerHTML = shown.tape;
-  at("tapepane").hidden = !shown.tape;
-  at("charts").classList.toggle("alone", !shown.tape);
+  at("tape").innerHTML = shown.tape || (wholeDay ? shown.near : shown.day);
+  at("charts").classList.toggle("even", !shown.tape);
   at("daytext").textContent = wholeDay ? "45 minutes" : "whole day";
   at("facts").replaceChildren(...shown.facts.map(([name, value]) => {
     const pair = document.createElement("div");

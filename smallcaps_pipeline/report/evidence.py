@@ -28,7 +28,7 @@ from smallcaps_pipeline.schemas import (
     REVIEW_SAMPLE,
     UNIVERSE,
 )
-from smallcaps_pipeline.sessions import NEW_YORK
+from smallcaps_pipeline.sessions import trading_day
 from smallcaps_pipeline.settings import Settings
 from smallcaps_pipeline.windows import Estimate, Kind, read_interval
 
@@ -146,23 +146,31 @@ def labels_of_sample(lake: Lake, sample: pl.DataFrame | None) -> pl.DataFrame:
 
 
 def bars_of(lake: Lake, events: pl.DataFrame, cadence: Cadence) -> pl.DataFrame:
-    """Return the bars of the cells that hold some events (`schemas.BARS`).
+    """Return the bars of some events' symbols and trading days (`schemas.BARS`).
 
     Args:
         lake: Where they lie.
         events: Rows with symbol and date (YYYY-MM-DD).
         cadence: The length of a period, `partitions.date`.
+
+    Raises:
+        LakeError: A file is damaged; the message names it.
     """
     days = events.select("symbol", pl.col("date").str.to_date()).unique()
     files = {
         lake.cell(BARS_TABLE, symbol, period_of(day, cadence).key)
         for symbol, day in days.iter_rows()
     }
-    there = sorted(file for file in files if file.exists())
-    wanted = days.with_columns(day="date").select("symbol", "day")
-    new_york = pl.col("timestamp").dt.convert_time_zone(NEW_YORK).dt.date()
-    rows = lake.scan(there, BARS).with_columns(day=new_york)
-    return BARS.conform(rows.join(wanted.lazy(), on=["symbol", "day"], how="semi").collect())
+    wanted = days.rename({"date": "day"})
+    new_york = trading_day(pl.col("timestamp"))
+    parts = [
+        lake.read(file, BARS)
+        .with_columns(day=new_york)
+        .join(wanted, on=["symbol", "day"], how="semi")
+        for file in sorted(files)
+        if file.exists()
+    ]
+    return pl.concat([BARS.empty(), *(part.drop("day") for part in parts)])
 
 
 def ticks_of(lake: Lake, events: pl.DataFrame, kind: Kind) -> pl.DataFrame | None:

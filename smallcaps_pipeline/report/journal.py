@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -85,10 +85,16 @@ class Journal:
         with self._lock:
             return self._append(event_id, label, note[:LONGEST_NOTE], said_at)
 
-    def undo(self, said_at: datetime) -> Saying | None:
-        """Take back the last saying that stands; return it, or None where there is none."""
+    def undo(self, said_at: datetime, among: Container[str] | None = None) -> Saying | None:
+        """Take back the last saying that stands; return it, or None where there is none.
+
+        Args:
+            said_at: The present instant.
+            among: Only sayings of these events; None takes back of any.
+        """
         with self._lock:
-            standing = without_undone(self._said)
+            every = without_undone(self._said)
+            standing = [one for one in every if among is None or one.event_id in among]
             if not standing:
                 return None
             last = standing[-1]

@@ -111,7 +111,10 @@ class Answers:
         event_id = request.query_params.get("id", "")
         if event_id not in self.desk:
             return _error(HTTPStatus.NOT_FOUND, f"{event_id!r} is not in the sample")
-        return JSONResponse(self.desk.event(event_id))
+        try:
+            return JSONResponse(self.desk.event(event_id))
+        except LakeError as error:
+            return _error(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
 
     async def judge(self, request: Request) -> Response:
         try:

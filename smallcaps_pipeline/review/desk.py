@@ -125,8 +125,8 @@ class Desk:
         return self.state()
 
     def undo(self) -> dict[str, Any]:
-        """Take back the reviewer's last judgement; `undone` is its event, None of nothing."""
-        taken = self._journal.undo(self._clock())
+        """Take back the reviewer's last judgement here; `undone` is its event, None of nothing."""
+        taken = self._journal.undo(self._clock(), among=self._rows)
         return {**self.state(), "undone": None if taken is None else taken.event_id}
 
     def _event(self, event_id: str) -> dict[str, Any]:

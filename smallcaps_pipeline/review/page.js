@@ -19,7 +19,9 @@ async function ask(path, body) {
     body: JSON.stringify(body),
   };
   const answer = await fetch("api/" + path, options);
-  const value = await answer.json();
+  const value = await answer.json().catch(() => ({
+    error: "The review server failed (" + answer.status + "); the command's window says why.",
+  }));
   if (!answer.ok) throw new Error(value.error);
   return value;
 }

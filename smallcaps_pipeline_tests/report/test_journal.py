@@ -66,6 +66,14 @@ def test_undo_takes_back_ones_own_only(lake: Lake) -> None:
     assert standing(lake) == {("A", "ben"): ("good", "")}
 
 
+def test_undo_among_some_events_leaves_the_others(lake: Lake) -> None:
+    """Core was judged yesterday; undo before the first judgement of plus must not touch it."""
+    journal = Journal(lake, "anna")
+    journal.say("of core", GOOD, "", NOW)
+    assert journal.undo(NOW, among={"of plus"}) is None
+    assert standing(lake) == {("of core", "anna"): ("good", "")}
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.sampled_from(["g", "b", "u", "z"]), max_size=12))
 def test_journal_agrees_with_a_plain_stack(

@@ -226,3 +226,13 @@ def test_disk_that_takes_nothing_is_said_and_nothing_is_counted(
     assert answer.status_code == 507
     assert "no space left" in answer.json()["error"]
     assert client.get("api/state").json()["events"][0]["label"] is None
+
+
+def test_damaged_bars_are_said_in_words(tmp_path: Path) -> None:
+    lake, sample = make_lake(tmp_path)
+    row = sample.row(0, named=True)
+    lake.cell("bars_1m", row["symbol"], "2025").write_bytes(b"PAR1 cut")
+    with asked(lake, sample) as client:
+        answer = client.get("api/event", params={"id": row["event_id"]})
+    assert answer.status_code == 500
+    assert "2025.parquet" in answer.json()["error"]

@@ -46,18 +46,18 @@ def criteria_table(criteria: list[Finding], settings: Settings) -> str:
     rows = [
         [
             _titled(finding),
+            badge(finding.status),
             number(finding.figure, finding.unit),
             _interval(finding),
             threshold(finding),
             number(finding.n),
-            badge(finding.status),
         ]
         for finding in criteria
     ]
-    header = ("Criterion", "Figure", f"{percent} % interval", "Threshold", "Rests on", "Status")
+    header = ("Criterion", "Status", "Figure", f"{percent} % interval", "Threshold", "Rests on")
     return section(
         "Criteria",
-        table(header, rows, numeric=(1, 3, 4), raw=(0, 2, 5)),
+        table(header, rows, numeric=(2, 4, 5), raw=(0, 1, 3)),
         lead="GO only if all pass. A figure that rests on nothing, or on fewer than "
         f"{settings.report.min_events} events, is not yet evidence.",
     )
@@ -160,17 +160,17 @@ def health(evidence: Evidence, settings: Settings) -> str:
     rows = [
         [
             _titled(finding),
+            "" if finding.name in UNJUDGED else badge(finding.status),
             number(finding.figure, finding.unit),
             threshold(finding),
             number(finding.n),
-            "" if finding.name in UNJUDGED else badge(finding.status),
         ]
         for finding in findings
     ]
-    header = ("Figure", "Value", "Allowed", "Rests on", "Status")
+    header = ("Figure", "Status", "Value", "Allowed", "Rests on")
     return section(
         "Health of the data",
-        table(header, rows, numeric=(1, 2, 3), raw=(0, 4)),
+        table(header, rows, numeric=(2, 3, 4), raw=(0, 1)),
         lead="What the asset checks measure, over all events. None of it decides above.",
     )
 

@@ -118,7 +118,7 @@ td .note {{ display: block; max-width: 62ch; }}
 .range {{ position: relative; width: 150px; height: 18px; margin-top: 3px; display: block; }}
 .range i {{ position: absolute; top: 6px; height: 6px; border-radius: 3px; background: var(--track);
   left: 0; right: 0; }}
-.range i.span {{ background: var(--soft); opacity: .45; }}
+.range i.span {{ background: var(--soft); opacity: .6; }}
 .range i.at {{ top: 3px; width: 12px; height: 12px; margin-left: -6px; right: auto;
   border-radius: 6px; background: var(--ink); }}
 .range i.limit {{ top: 0; width: 2px; height: 18px; margin-left: -1px; right: auto;

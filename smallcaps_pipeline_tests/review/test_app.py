@@ -44,15 +44,24 @@ def asked(lake: Lake, sample: pl.DataFrame, reviewer: str = "anna") -> Iterator[
         yield client
 
 
-@pytest.fixture
-def server(lake: Lake, sample: pl.DataFrame) -> Iterator[ReviewServer]:
-    with running(take_seat(lake, sample)) as server:
+@pytest.fixture(scope="module")
+def server(made: tuple[Lake, pl.DataFrame]) -> Iterator[ReviewServer]:
+    """A desk at which nothing is ever written."""
+    with running(take_seat(*made)) as server:
         yield server
 
 
-@pytest.fixture
-def client(server: ReviewServer) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def visitor(server: ReviewServer) -> Iterator[httpx.Client]:
+    """One who only looks, or is refused."""
     with httpx.Client(base_url=server.url, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def client(lake: Lake, sample: pl.DataFrame) -> Iterator[httpx.Client]:
+    """A reviewer."""
+    with asked(lake, sample) as client:
         yield client
 
 
@@ -67,8 +76,8 @@ def judge(client: httpx.Client, event_id: str, label: str | None, note: str = ""
 
 
 @pytest.mark.parametrize("path", ["", "page.js", "page.css", "api/state"])
-def test_whoever_has_the_token_gets_the_page(client: httpx.Client, path: str) -> None:
-    answer = client.get(path)
+def test_whoever_has_the_token_gets_the_page(visitor: httpx.Client, path: str) -> None:
+    answer = visitor.get(path)
     assert answer.status_code == 200
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
@@ -89,15 +98,15 @@ def test_without_the_token_there_is_nothing(server: ReviewServer, path: str) -> 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{}", "127.0.0.1", "127.0.0.1:1"])
 def test_another_name_for_this_machine_is_refused(
-    client: httpx.Client, server: ReviewServer, host: str
+    visitor: httpx.Client, server: ReviewServer, host: str
 ) -> None:
     headers = {"host": host.format(server.port)}
-    assert client.get("api/state", headers=headers).status_code == 421
+    assert visitor.get("api/state", headers=headers).status_code == 421
 
 
-def test_localhost_is_this_machine(client: httpx.Client, server: ReviewServer) -> None:
+def test_localhost_is_this_machine(visitor: httpx.Client, server: ReviewServer) -> None:
     headers = {"host": f"localhost:{server.port}"}
-    assert client.get("api/state", headers=headers).status_code == 200
+    assert visitor.get("api/state", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -111,29 +120,29 @@ def test_localhost_is_this_machine(client: httpx.Client, server: ReviewServer) -
     ],
 )
 def test_only_this_page_may_write(
-    client: httpx.Client,
+    visitor: httpx.Client,
     server: ReviewServer,
     lake: Lake,
     headers: dict[str, str],
     status: int,
 ) -> None:
     given = {name: value.format(server.port) for name, value in headers.items()}
-    answer = client.post(
+    answer = visitor.post(
         "api/undo", content="{}", headers={"content-type": "application/json", **given}
     )
     assert answer.status_code == status
     assert read_sayings(lake) == []
 
 
-def test_body_that_is_too_long_or_of_unknown_length_is_refused(client: httpx.Client) -> None:
+def test_body_that_is_too_long_or_of_unknown_length_is_refused(visitor: httpx.Client) -> None:
     json = {"content-type": "application/json"}
-    assert client.post("api/judge", content=b"x" * 20_000, headers=json).status_code == 413
-    assert client.post("api/judge", content=iter([b"{}"]), headers=json).status_code == 413
+    assert visitor.post("api/judge", content=b"x" * 20_000, headers=json).status_code == 413
+    assert visitor.post("api/judge", content=iter([b"{}"]), headers=json).status_code == 413
 
 
 @pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE"])
-def test_writing_is_a_post(client: httpx.Client, verb: str) -> None:
-    assert client.request(verb, "api/judge").status_code == 405
+def test_writing_is_a_post(visitor: httpx.Client, verb: str) -> None:
+    assert visitor.request(verb, "api/judge").status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -149,9 +158,9 @@ def test_writing_is_a_post(client: httpx.Client, verb: str) -> None:
     ],
 )
 def test_what_is_no_judgement_is_refused(
-    client: httpx.Client, lake: Lake, body: str, status: int
+    visitor: httpx.Client, lake: Lake, body: str, status: int
 ) -> None:
-    answer = client.post("api/judge", content=body, headers={"content-type": "application/json"})
+    answer = visitor.post("api/judge", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == status
     assert answer.json()["error"]
     assert read_sayings(lake) == []
@@ -202,16 +211,18 @@ def test_others_show_as_progress_and_agreement_never_as_labels(
     assert state["agreement"] == {"events": 2, "share": 1.0, "kappa": 1.0, "method": "Cohen"}
 
 
-def test_event_comes_with_charts_facts_and_bars(client: httpx.Client, sample: pl.DataFrame) -> None:
+def test_event_comes_with_charts_facts_and_bars(
+    visitor: httpx.Client, sample: pl.DataFrame
+) -> None:
     for row in sample.rows(named=True):
-        event = client.get("api/event", params={"id": row["event_id"]}).json()
+        event = visitor.get("api/event", params={"id": row["event_id"]}).json()
         assert event["near"].startswith("<svg")
         assert event["day"].startswith("<svg")
         has_window = row["symbol"] != WITHOUT_WINDOW
         assert bool(event["tape"]) is has_window
         assert len(event["bars"]) == 120
         assert dict(event["facts"])["spike"] == "8.0x"
-    assert client.get("api/event", params={"id": "nobody"}).status_code == 404
+    assert visitor.get("api/event", params={"id": "nobody"}).status_code == 404
 
 
 def test_disk_that_takes_nothing_is_said_and_nothing_is_counted(

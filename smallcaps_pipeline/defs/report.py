@@ -1,7 +1,6 @@
 """Report: the review sample, and the GO / NO-GO page of a profile."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -18,7 +17,7 @@ from smallcaps_pipeline.report import (
     evaluate_criteria,
     gather,
 )
-from smallcaps_pipeline.report.escalation import profile_after, release_of, store_decision
+from smallcaps_pipeline.report.escalation import store_decision
 from smallcaps_pipeline.report.evidence import sources
 from smallcaps_pipeline.report.journal import read_labels
 from smallcaps_pipeline.report.origin import origin
@@ -112,12 +111,9 @@ def _go_no_go(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
         criteria = evaluate_criteria(
             evidence.events, evidence.features, evidence.standing, settings
         )
-        store_decision(lake, profile, criteria)
-        after = profile_after(profile, settings)
-        if after is not None:  # the page says what this decision, not the last one, releases
-            evidence = replace(evidence, release=release_of(lake, after, settings))
         file = lake.report(profile)
         lake.write_text(build_report(evidence, settings), file)
+        store_decision(lake, profile, criteria)  # last: it releases, and the page must be there
         return dg.MaterializeResult(
             metadata={
                 "decision": decide(criteria).value,

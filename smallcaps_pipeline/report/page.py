@@ -9,6 +9,7 @@ The same evidence gives the same page: no wall-clock time of its making is on it
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import Final
 
@@ -57,7 +58,7 @@ def build_report(evidence: Evidence, settings: Settings | None = None) -> str:
         _banner(evidence.banner),
         _headline(evidence),
         _decision(criteria),
-        *_releases(evidence),
+        *_releases(evidence, decide(criteria)),
         _tiles(evidence),
         criteria_table(criteria, chosen),
         review(evidence, chosen),
@@ -114,14 +115,17 @@ def _reason(criteria: list[Finding], decision: Decision) -> str:
     return f"{DECISION_TEXT[decision]}{named}."
 
 
-def _releases(evidence: Evidence) -> list[str]:
-    """Say whether the next profile may spend, and what this one itself rests on if not on GO."""
+def _releases(evidence: Evidence, decision: Decision) -> list[str]:
+    """Say whether the next profile may spend, and what this one itself rests on if not on GO.
+
+    The next one is released by what this page decides, whatever the last one decided.
+    """
     parts = []
     own, after = evidence.own_release, evidence.release
     if own is not None and own.before is not None and own.decision is not Decision.GO:
         parts.append(_release(own))
     if after is not None:
-        parts.append(_release(after))
+        parts.append(_release(replace(after, decision=decision)))
     return parts
 
 

@@ -20,6 +20,7 @@ from smallcaps_pipeline.report.escalation import Release
 from smallcaps_pipeline.report.evidence import BarCoverage, best_and_worst
 from smallcaps_pipeline.report.figures import bar_chart_svg, bar_rows, bins_of, histogram
 from smallcaps_pipeline.report.overrides import Override
+from smallcaps_pipeline.report.status import Finding, Status
 from smallcaps_pipeline.report.text import number, share_of, table
 from smallcaps_pipeline.schemas import EVENTS, LABELS
 from smallcaps_pipeline.settings import load_settings
@@ -128,25 +129,35 @@ def test_page_says_what_was_given(page: str) -> None:
     assert "late <print>" in text
     assert "The manifest holds 12 events, fewer than report.sample_size (100)" in text
     assert "of the universe without bars: ZZZZ" in text
-    assert "Downloads of plus are blocked: the report of core says NO-GO." in text
+    assert "Downloads of plus are blocked: the report of core says NOT YET." in text
 
 
 @pytest.mark.parametrize(
-    ("release", "words"),
+    ("status", "override", "words"),
     [
-        (Release("plus", "core", Decision.GO, None), "Downloads of plus are released."),
+        (Status.PASS, None, "Downloads of plus are released."),
+        (Status.FAIL, None, "Downloads of plus are blocked: the report of core says NO-GO."),
         (
-            Release("plus", "core", None, None),
-            "Downloads of plus are blocked: there is no report of core yet.",
-        ),
-        (
-            Release("plus", "core", Decision.NOT_YET, SIGNED),
+            Status.NOT_YET,
+            SIGNED,
             "Override. Downloads of plus : the report of core says NOT YET; released by anna on "
             "2025-11-28 15:00 UTC: a pilot of <20> symbols",
         ),
     ],
 )
-def test_page_says_what_follows(evidence: Evidence, release: Release, words: str) -> None:
+@pytest.mark.parametrize("before", [None, *Decision])
+def test_page_says_what_its_own_decision_releases(
+    evidence: Evidence,
+    monkeypatch: pytest.MonkeyPatch,
+    before: Decision | None,
+    status: Status,
+    override: Override | None,
+    words: str,
+) -> None:
+    """Whatever the report before it had decided."""
+    criteria = [Finding("name", "title", 1.0, "", None, None, 100, status)]
+    monkeypatch.setattr("smallcaps_pipeline.report.page.evaluate_criteria", lambda *_: criteria)
+    release = Release("plus", "core", before, override)
     _, text = read(build_report(replace(evidence, release=release, manifest=None, bars=None)))
     assert words in text
 

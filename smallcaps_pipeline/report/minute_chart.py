@@ -1,7 +1,7 @@
 """The minutes of an event: candles, VWAP, opening range, volume, the event and its window.
 
 Belongs here: which rows of the bars a chart shows, and how. VWAP and opening range are those of
-the detectors (`events.features`).
+the detectors (`events.scan`).
 Keep out: the ticks (`tape_chart`), which events are shown (`page`, the review).
 
 Time runs in New York minutes. A minute without a trade is a gap, as it was.
@@ -16,15 +16,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from smallcaps_pipeline.events.features import add_features, opening_high, opening_low
+from smallcaps_pipeline.events.detect import in_session
+from smallcaps_pipeline.events.scan import with_figures
 from smallcaps_pipeline.report import svg
 from smallcaps_pipeline.report.svg import Scale
 from smallcaps_pipeline.report.text import clock, money, short, words
 from smallcaps_pipeline.sessions import (
     NEW_YORK_TZ,
-    RTH_OPEN_MINUTE,
     Session,
-    add_sessions,
     session_bounds,
     trading_day,
 )
@@ -32,7 +31,6 @@ from smallcaps_pipeline.settings import Settings, load_settings
 
 Row = Mapping[str, Any]
 NEAR_MINUTES: Final = 45  # shown before and after the event bar
-OPENING_MINUTES: Final = 15
 FAR: Final = 0.6  # a level further off than this share of the bars' range does not squash them
 WIDTH, PRICE_HEIGHT, VOLUME_HEIGHT = 720, 322, 96
 LEFT, RIGHT, TOP, GAP, BOTTOM = 6, 58, 42, 12, 24
@@ -75,17 +73,7 @@ def chart_bars(event: Row, bars: pl.DataFrame, settings: Settings | None = None)
     rules = (settings or load_settings()).events
     day = trading_day(pl.col("timestamp")).dt.strftime("%Y-%m-%d")
     of_day = bars.filter((pl.col("symbol") == event["symbol"]) & (day == event["date"]))
-    timed = add_sessions(
-        of_day.lazy().sort("timestamp"),
-        premarket_start=rules.premarket_start,
-        hours_after_close=rules.hours_after_close,
-    )
-    inside = timed.filter(pl.col("session").is_not_null()).collect()
-    high, low = opening_high(OPENING_MINUTES), opening_low(OPENING_MINUTES)
-    known = pl.col("minute") >= RTH_OPEN_MINUTE + OPENING_MINUTES
-    return add_features(inside, (high, low), rules).with_columns(
-        or_high=pl.when(known).then(high), or_low=pl.when(known).then(low)
-    )
+    return with_figures(*in_session(of_day.sort("timestamp"), rules), rules)
 
 
 def minute_chart(event: Row, day: pl.DataFrame, *, whole_day: bool = False) -> str:
@@ -255,7 +243,7 @@ def _legend(shown: pl.DataFrame) -> list[str]:
     parts, x = [], float(LEFT)
     for name, kind, label in (
         ("vwap_rth", "vwap", "VWAP from 09:30"),
-        ("or_high", "range", f"opening range, {OPENING_MINUTES} min"),
+        ("or_high", "range", "opening range"),
     ):
         if shown[name].null_count() < shown.height:
             parts += [svg.rule(9, x, x + 20, kind), svg.words(label, x + 26, 13)]

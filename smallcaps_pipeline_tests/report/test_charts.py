@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import polars as pl
 import pytest
 
+from smallcaps_pipeline.events import detect_events
 from smallcaps_pipeline.report import svg
 from smallcaps_pipeline.report.facts import event_facts
 from smallcaps_pipeline.report.minute_chart import Frame, chart_bars, minute_chart
@@ -17,6 +18,7 @@ from smallcaps_pipeline.report.svg import Scale
 from smallcaps_pipeline.report.tape_chart import tape_chart
 from smallcaps_pipeline.report.text import clock, money, short
 from smallcaps_pipeline.schemas import BARS
+from smallcaps_pipeline_tests.events.builders import bar, frame, quiet
 from smallcaps_pipeline_tests.micro.tables import at
 from smallcaps_pipeline_tests.report.tables import (
     bars_around,
@@ -79,6 +81,16 @@ def test_vwap_and_opening_range_are_the_detectors() -> None:
     assert day["vwap_rth"].to_list() == [None, *[10.0] * 5, 15.0]
     assert day["or_high"].to_list() == [*[None] * 6, 12.0]  # known from 09:45 on only
     assert day["or_low"].to_list() == [*[None] * 6, 9.0]
+
+
+def test_chart_shows_what_the_event_was_detected_on() -> None:
+    bars = frame([*quiet("09:30", 30, 10.0), bar("10:00", 10.5, 60_000, open_=10.0)])
+    events = detect_events(bars)
+    assert events.height > 0
+    for event in events.rows(named=True):
+        (at_event,) = chart_bars(event, bars).filter(timestamp=event["timestamp"]).rows(named=True)
+        assert at_event["vwap_rth"] == event["vwap_at_event"]
+        assert at_event["spike_x"] == event["spike_x"]
 
 
 def test_bars_of_other_symbols_and_days_and_of_the_night_are_left_out() -> None:

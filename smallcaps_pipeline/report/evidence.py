@@ -6,8 +6,11 @@ Keep out: what the page makes of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import chain
+from typing import Any
 
 import polars as pl
 
@@ -171,6 +174,17 @@ def bars_of(lake: Lake, events: pl.DataFrame, cadence: Cadence) -> pl.DataFrame:
         if file.exists()
     ]
     return pl.concat([BARS.empty(), *(part.drop("day") for part in parts)])
+
+
+def events_of(lake: Lake, event: Mapping[str, Any], cadence: Cadence) -> pl.DataFrame:
+    """Return the events of the cell that holds an event (`schemas.EVENTS`).
+
+    Raises:
+        LakeError: The file is damaged; the message names it.
+    """
+    period = period_of(date.fromisoformat(event["date"]), cadence)
+    file = lake.cell(EVENTS.name, event["symbol"], period.key)
+    return lake.read(file, EVENTS) if file.exists() else EVENTS.empty()
 
 
 def ticks_of(lake: Lake, events: pl.DataFrame, kind: Kind) -> pl.DataFrame | None:

@@ -85,7 +85,7 @@ def _facts(row: Row, features: Row | None) -> str:
 def _charts(evidence: Evidence, row: Row, features: Row | None, settings: Settings) -> str:
     if evidence.bars is None:
         return ""
-    minutes = minute_chart(row, chart_bars(row, evidence.bars, settings))
+    minutes = minute_chart(row, chart_bars(row, evidence.bars, settings), events=evidence.events)
     tape = ""
     if evidence.trades is not None:
         tape = tape_chart(row, evidence.trades, evidence.quotes)

@@ -76,13 +76,20 @@ def chart_bars(event: Row, bars: pl.DataFrame, settings: Settings | None = None)
     return with_figures(*in_session(of_day.sort("timestamp"), rules), rules)
 
 
-def minute_chart(event: Row, day: pl.DataFrame, *, whole_day: bool = False) -> str:
+def minute_chart(
+    event: Row,
+    day: pl.DataFrame,
+    *,
+    whole_day: bool = False,
+    events: pl.DataFrame | None = None,
+) -> str:
     """Draw an event among its minutes as SVG.
 
     Args:
         event: A row of `schemas.MANIFEST`.
         day: What `chart_bars` gave.
         whole_day: All of the day's bars instead of those near the event.
+        events: Rows of `schemas.EVENTS`; the others of the event's symbol and day are marked.
     """
     frame = _frame(event, day, whole_day=whole_day)
     shown = day.filter(pl.col("minute").is_between(frame.first, frame.last))
@@ -96,7 +103,8 @@ def minute_chart(event: Row, day: pl.DataFrame, *, whole_day: bool = False) -> s
         *_levels(shown, price, frame),
         *_candles(shown, price, volume, frame),
         *_marks(event, price, frame),
-        *_legend(shown),
+        *(others := _others(event, events, frame)),
+        *_legend(shown, has_others=bool(others)),
     ]
     title = f"{event['symbol']} {words(event['event_type'])} {event['direction']}, {event['date']}"
     data = (
@@ -233,13 +241,25 @@ def _marks(event: Row, price: Scale, frame: Frame) -> list[str]:
     ]
 
 
+def _others(event: Row, events: pl.DataFrame | None, frame: Frame) -> list[str]:
+    """Mark the minutes of the day's other events, above the volume."""
+    if events is None:
+        return []
+    same_day = (pl.col("symbol") == event["symbol"]) & (pl.col("date") == event["date"])
+    times = events.filter(same_day & (pl.col("timestamp") != event["timestamp"]))["timestamp"]
+    minutes = sorted({minute_of(instant) for instant in times})
+    shown = [frame.x(m + 0.5) for m in minutes if frame.first <= m <= frame.last]
+    drawn = svg.dots(((x, PRICE_BOTTOM + GAP / 2) for x in shown), "other")
+    return [drawn] if drawn else []
+
+
 def _minutes_since(event: Row, instant: datetime) -> float:
     """Return an instant in New York minutes of the event's day; it may lie beyond the day."""
     passed: timedelta = instant - event["timestamp"]
     return minute_of(event["timestamp"]) + passed.total_seconds() / 60
 
 
-def _legend(shown: pl.DataFrame) -> list[str]:
+def _legend(shown: pl.DataFrame, *, has_others: bool) -> list[str]:
     parts, x = [], float(LEFT)
     for name, kind, label in (
         ("vwap_rth", "vwap", "VWAP from 09:30"),
@@ -248,4 +268,9 @@ def _legend(shown: pl.DataFrame) -> list[str]:
         if shown[name].null_count() < shown.height:
             parts += [svg.rule(9, x, x + 20, kind), svg.words(label, x + 26, 13)]
             x += 40 + 6.4 * len(label)
+    if has_others:
+        parts += [
+            svg.dots([(x + 4, 9)], "other"),
+            svg.words("other events of the day", x + 14, 13),
+        ]
     return parts

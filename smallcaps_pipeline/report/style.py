@@ -43,6 +43,7 @@ svg.chart .grid {{ stroke: var(--grid); stroke-width: 1; }}
 svg.chart .axis {{ stroke: var(--axis); stroke-width: 1; }}
 svg.chart .ext {{ fill: var(--ext); }} svg.chart .eventband {{ fill: var(--event); }}
 svg.chart .window {{ fill: var(--window); }} svg.chart path.arrow {{ fill: var(--ink); }}
+svg.chart .other {{ stroke: var(--window); stroke-width: 6; stroke-linecap: round; }}
 svg.chart .wick {{ stroke-width: 1; }}
 svg.chart .wick.up {{ stroke: var(--up); }} svg.chart .wick.down {{ stroke: var(--down); }}
 svg.chart path.body.up, svg.chart path.bar.buy {{ fill: var(--up); }}

@@ -19,7 +19,7 @@ import polars as pl
 
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.report.agreement import agreement
-from smallcaps_pipeline.report.evidence import bars_of, features_of, ticks_of
+from smallcaps_pipeline.report.evidence import bars_of, events_of, features_of, ticks_of
 from smallcaps_pipeline.report.facts import event_facts, why_no_tape
 from smallcaps_pipeline.report.journal import Journal, read_labels
 from smallcaps_pipeline.report.labels import ReviewLabel
@@ -133,12 +133,14 @@ class Desk:
         """Return the charts and facts of an event (KeyError of one that is not in the sample)."""
         row = self._rows[event_id]
         one = pl.DataFrame([row], infer_schema_length=None)
-        day = chart_bars(row, bars_of(self._lake, one, self._settings.partitions.date))
+        cadence = self._settings.partitions.date
+        day = chart_bars(row, bars_of(self._lake, one, cadence), self._settings)
+        events = events_of(self._lake, row, cadence)
         trades, quotes = (ticks_of(self._lake, one, kind) for kind in Kind)
         return {
             "id": event_id,
-            "near": minute_chart(row, day),
-            "day": minute_chart(row, day, whole_day=True),
+            "near": minute_chart(row, day, events=events),
+            "day": minute_chart(row, day, whole_day=True, events=events),
             "tape": "" if trades is None else tape_chart(row, trades, quotes),
             "no_tape": why_no_tape(self._features.get(event_id)),
             "bars": day.select(HOVERED).with_columns(pl.col(pl.Float64).round(4)).rows(),

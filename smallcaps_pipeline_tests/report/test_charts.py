@@ -114,6 +114,25 @@ def test_near_chart_shows_45_minutes_to_both_sides_the_day_all() -> None:
         assert "window" in texts(drawing)
 
 
+def test_other_events_of_the_symbol_and_day_are_marked_once_a_minute() -> None:
+    events = events_of(
+        event_row("AEMD", "10:30"),
+        event_row("AEMD", "10:30", event_type="vwap_break"),  # of its own minute
+        event_row("AEMD", "10:40"),
+        event_row("AEMD", "10:40", event_type="flush", direction="down"),
+        event_row("AEMD", "11:20"),  # later than 45 minutes
+        event_row("NERV", "10:41"),
+        event_row("AEMD", "10:42", day="2025-10-08"),
+    )
+    day = chart_bars(EVENT, bars_around(EVENT))
+    near = minute_chart(EVENT, day, events=events)
+    whole = minute_chart(EVENT, day, events=events, whole_day=True)
+    assert marks(near)["other"] == 1 + 1  # and its entry in the legend
+    assert marks(whole)["other"] == 2 + 1
+    assert "other events of the day" in texts(near)
+    assert "other" not in marks(minute_chart(EVENT, day, events=events.head(1)))
+
+
 @pytest.mark.parametrize(("direction", "below"), [("up", True), ("down", False)])
 def test_arrow_points_at_the_event_from_its_side(direction: str, below: bool) -> None:
     event = planned("AEMD", "10:30", direction=direction)

@@ -168,6 +168,37 @@ def report(profile: ProfileName = "core", as_json: Json = False) -> None:
     write_report(Console(as_json=as_json), profile)
 
 
+@app.command()
+@failing_plainly
+def override(
+    profile: Annotated[str, typer.Option(help="Profile to release: plus or premium.")],
+    reason: Annotated[str, typer.Option(help="Why, in your words; it stands on the page.")],
+    as_json: Json = False,
+) -> None:
+    """Release a profile's downloads although the profile before it is not GO."""
+    from smallcaps_pipeline.commands.report import override_decision  # noqa: PLC0415
+
+    override_decision(Console(as_json=as_json), profile, reason)
+
+
+@app.command()
+@failing_plainly
+def review(
+    profile: ProfileName = "core",
+    reviewer: Annotated[
+        str | None, typer.Option(help="Your name in the journal; default the user's.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.")] = 0,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the page in the default browser.")
+    ] = False,
+) -> None:
+    """Judge the charts of the review sample on a local page: good, bad or unsure."""
+    from smallcaps_pipeline.commands.review import review_events  # noqa: PLC0415
+
+    review_events(Console(), profile, reviewer, port, open_browser=open_browser)
+
+
 def _day(value: datetime | None) -> date | None:
     return None if value is None else value.date()
 

@@ -4,6 +4,7 @@
     intraday_events/symbol=AEMD/date=2025.parquet
     event_manifest/profile=core.parquet
     event_windows/symbol=AEMD/date=2025-10-07/event=AEMD_.../trades.parquet, quotes.parquet
+    review/reviewer=anna/000001-....json
     report/profile=core/index.html
 
 Files are readable with plain `pl.scan_parquet` and DuckDB (hive folders). A write goes to a
@@ -102,6 +103,10 @@ class Lake:
         """Return the report page of a profile."""
         return self.root / "report" / f"profile={profile}" / "index.html"
 
+    def record(self, table: str, owner: str, name: str) -> Path:
+        """Return the file of one record of an append-only journal; `owner` is `key=value`."""
+        return self.root / table / owner / f"{name}.json"
+
     # what is there ----------------------------------------------------------------------------
 
     def cells(self, table: str) -> Iterator[tuple[str, str, Path]]:
@@ -114,6 +119,10 @@ class Lake:
     def files(self, table: str) -> list[Path]:
         """List the parquet files of a table, sorted."""
         return sorted((self.root / table).rglob("*.parquet"))
+
+    def records(self, table: str) -> list[Path]:
+        """List the records of an append-only journal, sorted."""
+        return sorted((self.root / table).rglob("*.json"))
 
     def window_files(self, kind: str, symbol: str | None = None) -> list[Path]:
         """List the stored windows of a kind (trades or quotes), of one symbol or all, sorted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -19,8 +19,13 @@ from smallcaps_pipeline.console import Console
 from smallcaps_pipeline.defs.instance import project_instance
 from smallcaps_pipeline.emulator import Options, Running, SimulatedMarket, parse_faults, running
 from smallcaps_pipeline.events import detect_events
+from smallcaps_pipeline.lake import Lake
+from smallcaps_pipeline.report.labels import ReviewLabel
+from smallcaps_pipeline.review import Desk, ReviewServer
+from smallcaps_pipeline.schemas import EVENTS, MANIFEST
 from smallcaps_pipeline_tests.defs.runs import add_run
 from smallcaps_pipeline_tests.events.builders import Bar, bar, frame, quiet
+from smallcaps_pipeline_tests.report.tables import funnel_of, manifest_of, many_events
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter .backfill_policy.")
 
@@ -388,3 +393,56 @@ def test_help_lists_the_commands() -> None:
     shown = run("--help").stdout
     commands = ("demo", "emulate", "import-bars", "detect", "manifest", "estimate", "fetch")
     assert all(name in shown for name in (*commands, "status", "report"))
+
+
+# reviewing ------------------------------------------------------------------------------------
+
+
+def test_review_serves_the_sample_and_then_writes_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reviewer who judges one event and presses Ctrl-C."""
+
+    def sit(desk: Desk, *, port: int, ready: Callable[[ReviewServer], None]) -> None:
+        ready(ReviewServer(4711, "t0ken"))
+        desk.judge(desk.state()["events"][0]["id"], ReviewLabel.GOOD, "")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smallcaps_pipeline.commands.review.serve", sit)
+    assert "run `smallcaps manifest --profile core`" in failed(run("review"))
+    manifest = manifest_of(many_events(20))
+    about = {"funnel": funnel_of(*[20] * 6).to_dicts(), "notes": []}
+    lake = Lake(tmp_path / "data")
+    lake.write(manifest, lake.profile(MANIFEST.name, "core"), metadata=about)
+    result = run("review", "--reviewer", "Anna")
+    assert result.exit_code == 0, result.output
+    assert "http://127.0.0.1:4711/t0ken/" in result.stdout
+    assert "judged: 1 of " in result.stdout
+    (record,) = (tmp_path / "data" / "review" / "reviewer=anna").iterdir()
+    assert json.loads(record.read_text())["label"] == "good"
+    assert (tmp_path / "data" / "report" / "profile=core" / "index.html").exists()
+    assert run("review", "--reviewer", "../x").exit_code == 2
+
+
+def test_plus_is_estimated_while_blocked_and_released_by_an_override(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "data")
+    events = many_events(40).with_columns(dollar_volume_so_far=pl.lit(5e6), score=pl.lit(0.5))
+    lake.write(events, lake.cell(EVENTS.name, "AEMD", "2025-10"))
+    cost = answer("estimate", "--profile", "plus")
+    assert cost["downloads are blocked"] == "there is no report of core yet"
+    assert cost["windows"] > 0
+    chosen = answer("manifest", "--profile", "plus")
+    assert chosen["events chosen"] > 0
+    assert "no report of core" in chosen["downloads are blocked"]
+    assert "plus is blocked" in failed(run("fetch", "--profile", "plus"))
+    assert run("override", "--profile", "plus", "--reason", "ok").exit_code == 2
+    assert run("override", "--profile", "core", "--reason", "a good reason").exit_code == 2
+    released = answer("override", "--profile", "plus", "--reason", "a pilot of two symbols")
+    assert released["because"].endswith("a pilot of two symbols")
+    page = lake.report("core").read_text(encoding="utf-8")
+    assert "a pilot of two symbols" in page
+    with project_instance() as instance:
+        observed = instance.fetch_observations(dg.AssetKey("go_no_go"), limit=5).records
+    observation = observed[0].asset_observation
+    assert observation is not None
+    assert observation.metadata["reason"].value == "a pilot of two symbols"

@@ -15,6 +15,7 @@ from smallcaps_pipeline.defs.batch_runs import WINDOW_ASSETS, is_busy
 from smallcaps_pipeline.defs.launch import RunFailedError
 from smallcaps_pipeline.defs.window_records import set_aside
 from smallcaps_pipeline.lake import Lake
+from smallcaps_pipeline.report.escalation import require_release
 from smallcaps_pipeline.schemas import MICRO_FEATURES
 from smallcaps_pipeline.windows import (
     Kind,
@@ -72,6 +73,7 @@ def fetch_windows(console: Console, profile: str, part: Part) -> None:
     failures = []
     with open_project(console) as project:
         check_profile(project, profile)
+        require_release(project.lake, profile, project.settings)
         if is_busy(project.launcher.instance, WINDOW_ASSETS):
             raise RuntimeError("a download is under way already; `smallcaps status` shows it")
         if not batch_names(project.lake, profile):

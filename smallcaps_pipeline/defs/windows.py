@@ -13,9 +13,10 @@ from smallcaps_pipeline.defs.progress import Display
 from smallcaps_pipeline.defs.resources import Provider
 from smallcaps_pipeline.defs.window_fetch import BatchFetch, FetchConfig
 from smallcaps_pipeline.lake import Lake
+from smallcaps_pipeline.report.escalation import EscalationBlockedError, require_release
 from smallcaps_pipeline.schemas import MANIFEST, PLAN, QUOTES, TRADES
 from smallcaps_pipeline.settings import Settings
-from smallcaps_pipeline.windows import Cost, Estimate, Kind, estimate, replan
+from smallcaps_pipeline.windows import Cost, Estimate, Kind, estimate, profile_of, replan
 
 GROUP = "windows"
 SYMBOLS_SHOWN = 10
@@ -45,13 +46,15 @@ def _window_plan(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
         description=(
             "What is still to be fetched for a profile, and what it will cost in requests, hours "
             "and bytes, before any call. Cuts the batches that trade_windows and quote_windows "
-            "download; a batch never changes, one that nobody wants any more is withdrawn."
+            "download; a batch never changes, one that nobody wants any more is withdrawn. Blocked "
+            "until the profile before is GO, or somebody has signed an override."
         ),
     )
     def window_plan(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
     ) -> dg.MaterializeResult:
         profile = context.partition_key
+        _require_release(lake, profile, settings)
         manifest = lake.read(lake.profile(MANIFEST.name, profile), MANIFEST)
         under_way = batches_under_way(context.instance)
         planned = replan(lake, manifest, profile, under_way, settings)
@@ -76,9 +79,21 @@ def _window_plan(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
     return window_plan
 
 
+def _require_release(lake: Lake, profile: str, settings: Settings) -> None:
+    """Fail, without retries, where the profile before this one is not GO and nobody signed."""
+    try:
+        require_release(lake, profile, settings)
+    except EscalationBlockedError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
 def cost_metadata(plan: pl.DataFrame, settings: Settings) -> dict[str, Any]:
     """Return the cost of a plan, in the words of one who pays for it."""
-    found = _estimate(plan, settings)
+    return cost_facts(_estimate(plan, settings))
+
+
+def cost_facts(found: Estimate) -> dict[str, Any]:
+    """Return an estimate, in the words of one who pays for it."""
     return {
         "windows": found.windows,
         "events": found.events,
@@ -144,6 +159,7 @@ def _trade_windows(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
         provider: dg.ResourceParam[Provider],
         display: dg.ResourceParam[Display],
     ) -> dg.MaterializeResult:
+        _require_release(lake, profile_of(context.partition_key), settings)
         with provider.client() as client:
             job = BatchFetch(context, config, lake, client, provider.source_name, settings, display)
             done = [job.fetch(Kind.TRADES, job.rows)]
@@ -175,6 +191,7 @@ def _quote_windows(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
         provider: dg.ResourceParam[Provider],
         display: dg.ResourceParam[Display],
     ) -> dg.MaterializeResult:
+        _require_release(lake, profile_of(context.partition_key), settings)
         with provider.client() as client:
             job = BatchFetch(context, config, lake, client, provider.source_name, settings, display)
             done = [job.fetch(Kind.QUOTES, job.rows)]

@@ -23,6 +23,11 @@ from smallcaps_pipeline.schemas.micro import (
     HALT,
     MICRO_FEATURES,
 )
+from smallcaps_pipeline.schemas.report import (
+    CRITERIA,
+    LABELS,
+    REVIEW_SAMPLE,
+)
 from smallcaps_pipeline.schemas.table import (
     BOOL,
     DATE,
@@ -68,6 +73,7 @@ __all__ = [
     "BARS",
     "BOOL",
     "CONDITIONS",
+    "CRITERIA",
     "DAILY_BARS",
     "DATE",
     "DIVIDENDS",
@@ -82,6 +88,7 @@ __all__ = [
     "I8",
     "I32",
     "I64",
+    "LABELS",
     "MANIFEST",
     "MICRO_FEATURES",
     "NEWS",
@@ -89,6 +96,7 @@ __all__ = [
     "PREVIOUS_CLOSE",
     "QUOTES",
     "REFERENCE",
+    "REVIEW_SAMPLE",
     "SET_ASIDE",
     "SHORT_INTEREST",
     "SNAPSHOTS",

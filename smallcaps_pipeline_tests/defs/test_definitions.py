@@ -30,6 +30,7 @@ ASSETS = {
     "trade_windows": ("windows", "batch"),
     "quote_windows": ("windows", "batch"),
     "micro_features": ("micro", "batch"),
+    "review_sample": ("report", "profile"),
     "go_no_go": ("report", "profile"),
 }
 TABLES = {
@@ -46,6 +47,7 @@ TABLES = {
     "trade_windows": schemas.TRADES,
     "quote_windows": schemas.QUOTES,
     "micro_features": schemas.MICRO_FEATURES,
+    "review_sample": schemas.REVIEW_SAMPLE,
 }
 
 

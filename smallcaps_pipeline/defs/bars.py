@@ -53,6 +53,7 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
                     cell.period,
                     through=through,
                     source_name=provider.source_name,
+                    look_back=settings.provider.look_back_sessions,
                 )
                 return {
                     "dagster/row_count": update.rows,

@@ -8,6 +8,12 @@ Instants are UTC and name the start of what they label; `date` is a trading day 
 Prices are US dollars as traded. Null means unknown; NaN is never stored.
 """
 
+from smallcaps_pipeline.schemas.coverage import (
+    BAR_COVERAGE,
+    DAY_COVERAGE,
+    SUSPECTS,
+    SYMBOL_COVERAGE,
+)
 from smallcaps_pipeline.schemas.events import (
     BARS,
     EVENT_SUMMARY,
@@ -65,10 +71,12 @@ from smallcaps_pipeline.schemas.windows import (
 
 __all__ = [
     "BARS",
+    "BAR_COVERAGE",
     "BOOL",
     "CONDITIONS",
     "DAILY_BARS",
     "DATE",
+    "DAY_COVERAGE",
     "DIVIDENDS",
     "EVENTS",
     "EVENT_SUMMARY",
@@ -94,6 +102,8 @@ __all__ = [
     "SPLITS",
     "STORED",
     "STR",
+    "SUSPECTS",
+    "SYMBOL_COVERAGE",
     "TICKER_DETAILS",
     "TICKER_EVENTS",
     "TRADES",

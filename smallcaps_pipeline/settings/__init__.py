@@ -27,6 +27,7 @@ from smallcaps_pipeline.settings.detection import (
     Universe,
 )
 from smallcaps_pipeline.settings.judgement import (
+    BarKpis,
     EventKpis,
     Extension,
     Kpis,
@@ -52,6 +53,7 @@ from smallcaps_pipeline.settings.manifest import (
 __all__ = [
     "CONFIG_VARIABLE",
     "SHIPPED_CONFIG",
+    "BarKpis",
     "BarsBySession",
     "ByDirection",
     "BySession",

@@ -78,6 +78,7 @@ class Provider(Section):
     retry_wait_s: NonNegativeFloat
     retry_wait_max_s: NonNegativeFloat
     page_limit: Annotated[int, Field(ge=1, le=50_000)]
+    look_back_sessions: NonNegativeInt
     adjusted: bool
 
     @model_validator(mode="after")

@@ -156,3 +156,49 @@ def test_failed_request_leaves_the_cell_as_it_was(lake: Lake) -> None:
         update(lake, Broken([]), through=date(2025, 10, 2))
     assert file.read_bytes() == before
     assert update(lake, source, through=date(2025, 10, 1)).state == CellState.CURRENT
+
+
+# look-back ------------------------------------------------------------------------------------
+
+
+def grow(lake: Lake, source: Source, through: date, look_back: int = 3) -> BarUpdate:
+    return update_bars(
+        lake, source, "AEMD", MONTH, through=through, source_name="test", look_back=look_back
+    )
+
+
+def test_sessions_of_the_look_back_are_asked_for_in_the_same_call(lake: Lake) -> None:
+    """The three sessions before Tuesday the 14th are the 13th, the 10th and the 9th."""
+    source = Source([])
+    grow(lake, source, date(2025, 10, 13))
+    grow(lake, source, date(2025, 10, 14))
+    assert source.asked[1] == ("AEMD", date(2025, 10, 9), date(2025, 10, 15))
+    grow(lake, source, date(2025, 10, 14))
+    assert len(source.asked) == 2  # nothing is newer: nothing is asked for
+
+
+def test_look_back_does_not_reach_before_the_period(lake: Lake) -> None:
+    source = Source([])
+    grow(lake, source, date(2025, 10, 1))
+    grow(lake, source, date(2025, 10, 2))
+    assert source.asked[1][1] == date(2025, 10, 1)
+
+
+def test_later_answer_replaces_the_days_it_covers(lake: Lake) -> None:
+    """Late prints add, corrections take away; what the provider withdraws goes."""
+    days = [date(2025, 10, day) for day in (1, 6, 7, 8)]
+    grow(lake, Source([bar_on(day, volume=100) for day in days]), date(2025, 10, 8))
+    later = [bar_on(days[2], volume=150), bar_on(days[3], volume=40), bar_on(date(2025, 10, 9))]
+    done = grow(lake, Source(later), date(2025, 10, 9))
+    stored = lake.read(done.file, BARS).select(pl.col("timestamp").dt.date().dt.day(), "volume")
+    assert stored.rows() == [(1, 100), (7, 150), (8, 40), (9, 100)]
+
+
+def test_what_was_set_aside_is_remembered_by_day(lake: Lake) -> None:
+    first, second = date(2025, 10, 1), date(2025, 10, 8)
+    bad = Source([bar_on(first, volume=-1), bar_on(second, open_=11)])
+    grow(lake, bad, second)
+    file = grow(lake, Source([bar_on(second), bar_on(date(2025, 10, 9))]), date(2025, 10, 9)).file
+    assert (read_metadata(file) or {})["set_aside"] == {
+        "2025-10-01": {Reason.VOLUME_NEGATIVE.value: 1}  # the 8th was asked for again, and is good
+    }

@@ -109,7 +109,6 @@ def update_bars(
             **{day: why for day, why in kept.items() if not str(first) <= day <= str(last)},
             **reasons_by_day(aside),
         },
-        versions={} if stored is None else stored.versions,
     )
     write_cell(lake, good, symbol, period, known)
     reasons = dict(aside["reason"].value_counts().iter_rows())
@@ -134,6 +133,7 @@ class StoredBars:
         versions: By month, which versions of the provider's day files were taken in; empty for
             bars by REST.
         absent: Trading days up to complete_to that the provider had no day file for.
+        rest_to: Last day by REST, where later ones came from day files.
     """
 
     source: str
@@ -141,6 +141,7 @@ class StoredBars:
     set_aside: ReasonsByDay = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     absent: tuple[date, ...] = ()
+    rest_to: date | None = None
 
     @property
     def is_users(self) -> bool:
@@ -153,6 +154,7 @@ class StoredBars:
             "set_aside": {day: dict(why) for day, why in sorted(self.set_aside.items())},
             "versions": dict(self.versions),
             "absent": [str(day) for day in self.absent],
+            "rest_to": self.rest_to and str(self.rest_to),
         }
         return {
             "complete_to": self.complete_to.isoformat(),
@@ -172,6 +174,7 @@ def stored_bars(file: Path) -> StoredBars | None:
         set_aside=stored.get("set_aside", {}),
         versions=stored.get("versions", {}),
         absent=tuple(date.fromisoformat(day) for day in stored.get("absent", ())),
+        rest_to=date.fromisoformat(stored["rest_to"]) if "rest_to" in stored else None,
     )
 
 

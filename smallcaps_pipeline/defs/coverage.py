@@ -18,7 +18,7 @@ from smallcaps_pipeline.bars.coverage_files import (
 from smallcaps_pipeline.bars.coverage_plot import coverage_svg
 from smallcaps_pipeline.bars.coverage_summary import LIFE, Coverage, Expected, summarize
 from smallcaps_pipeline.bars.update import CellState
-from smallcaps_pipeline.defs.bars import GROUP
+from smallcaps_pipeline.defs.day_files import GROUP
 from smallcaps_pipeline.defs.describe import OWNER, described, image, table_of
 from smallcaps_pipeline.defs.partitions import SYMBOL, Grid
 from smallcaps_pipeline.defs.progress import Display, ProgressLog

@@ -12,6 +12,7 @@ REFERENCE: Final = "reference_job"
 DAILY_BARS: Final = "daily_bars_job"
 UNIVERSE: Final = "universe_job"
 BARS: Final = "bars_job"
+DAY_FILES: Final = "day_files_job"
 COVERAGE: Final = "coverage_job"
 EVENTS: Final = "events_job"
 SUMMARY: Final = "event_summary_job"
@@ -27,6 +28,7 @@ _STAGES: Final = {
     DAILY_BARS: (["daily_bars"], "Fetch daily bars of the whole market, one call a day."),
     UNIVERSE: (["universe"], "Rank the universe; fills the symbol partitions."),
     BARS: (["bars_1m"], "Fetch the 1-minute bars that are not there yet."),
+    DAY_FILES: (["flat_file_days"], "Fetch day files of the whole market: new and replaced ones."),
     COVERAGE: (["bar_coverage"], "Say what is there of the bars, what is missing and suspect."),
     EVENTS: (["intraday_events"], "Detect events where bars or thresholds have changed."),
     SUMMARY: (["event_summary"], "Count the events."),

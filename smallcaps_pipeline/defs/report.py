@@ -52,7 +52,7 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
             profile=profile,
             features=features,
             simulated=Source.SIMULATED in sources,
-            emulated=Source.EMULATOR in sources,
+            emulated=not sources.isdisjoint({Source.EMULATOR, Source.LOOPBACK_FILES}),
             settings=settings,
             **_manifest(lake, profile, grid, settings),
         )

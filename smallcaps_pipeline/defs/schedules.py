@@ -8,7 +8,7 @@ import dagster as dg
 from smallcaps_pipeline.cells import period_of
 from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.partitions import SYMBOL, Cell, Grid
-from smallcaps_pipeline.sessions import NEW_YORK, is_trading_day
+from smallcaps_pipeline.sessions import NEW_YORK, is_trading_day, shift_trading_day
 from smallcaps_pipeline.settings import Settings
 
 AFTER_PUBLICATION = "0 12 * * 2-6"  # files and corrections of a day are out by 11:00 New York
@@ -42,6 +42,12 @@ def daily_requests(
         )
 
 
+def files_request(day: date, settings: Settings) -> dg.RunRequest:
+    """Return the run that brings in a day's file, and replaced ones of the sessions before."""
+    first = shift_trading_day(day, -settings.provider.flat_files.recheck_sessions)
+    return dg.RunRequest(run_key=str(day), tags={RANGE_START: str(first), RANGE_END: str(day)})
+
+
 def ended_day(scheduled: datetime) -> date | None:
     """Return the trading day that ended the day before a schedule's tick; None if none did."""
     day = scheduled.date() - timedelta(days=1)
@@ -51,15 +57,17 @@ def ended_day(scheduled: datetime) -> date | None:
 def schedules(grid: Grid, settings: Settings) -> Sequence[dg.ScheduleDefinition]:
     """Return all schedules; each is off until it is switched on."""
     closed = dg.SkipReason("the exchange was closed the day before")
+    by_files = settings.provider.bars_source == "flat_files"
 
     @dg.schedule(
         name="daily_update",
-        job=jobs.job(jobs.BARS),
+        job=jobs.job(jobs.DAY_FILES if by_files else jobs.BARS),
         cron_schedule=AFTER_PUBLICATION,
         execution_timezone=NEW_YORK,
         description=(
             "At noon in New York, the day after a trading day: fetch its 1-minute bars of every "
-            "symbol. The sensor new_bars then detects its events."
+            "symbol. The sensor new_bars then detects its events. With flat files: fetch its day "
+            "file, and look again at the last ones; new_day_files then makes the cells."
         ),
     )
     def daily_update(
@@ -68,6 +76,8 @@ def schedules(grid: Grid, settings: Settings) -> Sequence[dg.ScheduleDefinition]
         day = ended_day(context.scheduled_execution_time)
         if day is None:
             return closed
+        if by_files:
+            return [files_request(day, settings)]
         symbols = context.instance.get_dynamic_partitions(SYMBOL)
         return list(daily_requests(day, symbols, grid, settings))
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import dagster as dg
 import polars as pl
 
-from smallcaps_pipeline.defs.bars import PROVIDER_POOL
+from smallcaps_pipeline.defs.day_files import PROVIDER_POOL
 from smallcaps_pipeline.defs.describe import OWNER, counts, described, figures
 from smallcaps_pipeline.defs.partition_runs import Metadata, run_partitions
 from smallcaps_pipeline.defs.partitions import SYMBOL, Grid

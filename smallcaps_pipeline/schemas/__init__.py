@@ -18,6 +18,7 @@ from smallcaps_pipeline.schemas.events import (
     BARS,
     EVENT_SUMMARY,
     EVENTS,
+    FLAT_FILE_DAYS,
     REFERENCE,
     SET_ASIDE,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "EVENT_SUMMARY",
     "EXCHANGES",
     "F64",
+    "FLAT_FILE_DAYS",
     "FLOAT_SHARES",
     "FUNNEL",
     "HALT",

@@ -10,6 +10,7 @@ import dagster as dg
 
 REFERENCE: Final = "reference_job"
 DAILY_BARS: Final = "daily_bars_job"
+NEWS: Final = "news_job"
 UNIVERSE: Final = "universe_job"
 BARS: Final = "bars_job"
 DAY_FILES: Final = "day_files_job"
@@ -22,10 +23,11 @@ REPORT: Final = "report_job"
 
 _STAGES: Final = {
     REFERENCE: (
-        ["ticker_details", "short_interest", "splits"],
-        "Fetch what is known of the stocks: details, short interest, splits.",
+        ["ticker_details", "short_interest", "float_shares", "splits", "dividends"],
+        "Fetch what is known of the stocks: details, short interest, float, splits, dividends.",
     ),
     DAILY_BARS: (["daily_bars"], "Fetch daily bars of the whole market, one call a day."),
+    NEWS: (["news"], "Fetch the news of all symbols, a call or two a day."),
     UNIVERSE: (["universe"], "Rank the universe; fills the symbol partitions."),
     BARS: (["bars_1m"], "Fetch the 1-minute bars that are not there yet."),
     DAY_FILES: (["flat_file_days"], "Fetch day files of the whole market: new and replaced ones."),

@@ -92,4 +92,15 @@ def schedules(grid: Grid, settings: Settings) -> Sequence[dg.ScheduleDefinition]
         day = ended_day(context.scheduled_execution_time)
         return closed if day is None else dg.RunRequest(run_key=str(day), partition_key=str(day))
 
-    return [daily_update, daily_market]
+    @dg.schedule(
+        name="daily_news",
+        job=jobs.job(jobs.NEWS),
+        cron_schedule=AFTER_PUBLICATION,
+        execution_timezone=NEW_YORK,
+        description="At the same time: the news of all symbols, for the events' news latency.",
+    )
+    def daily_news(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        day = ended_day(context.scheduled_execution_time)
+        return closed if day is None else dg.RunRequest(run_key=str(day), partition_key=str(day))
+
+    return [daily_update, daily_market, daily_news]

@@ -19,7 +19,10 @@ from smallcaps_pipeline.settings import load_settings
 ASSETS = {
     "ticker_details": ("universe", None),
     "short_interest": ("universe", None),
+    "float_shares": ("universe", None),
     "splits": ("universe", None),
+    "dividends": ("universe", None),
+    "news": ("universe", "date"),
     "daily_bars": ("universe", "date"),
     "universe": ("universe", None),
     "flat_file_days": ("bars", "date"),
@@ -37,7 +40,10 @@ ASSETS = {
 TABLES = {
     "ticker_details": schemas.TICKER_DETAILS,
     "short_interest": schemas.SHORT_INTEREST,
+    "float_shares": schemas.FLOAT_SHARES,
     "splits": schemas.SPLITS,
+    "dividends": schemas.DIVIDENDS,
+    "news": schemas.NEWS,
     "daily_bars": schemas.DAILY_BARS,
     "universe": schemas.UNIVERSE,
     "flat_file_days": schemas.FLAT_FILE_DAYS,

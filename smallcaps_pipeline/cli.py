@@ -125,6 +125,9 @@ def coverage(
         Literal["missing", "there"] | None,
         typer.Option("--list", help="Only the symbols without or with bars, one a line."),
     ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="A sample by REST against the day files, too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say which bars are there, which are missing, and which are suspect."""
@@ -132,7 +135,8 @@ def coverage(
     from smallcaps_pipeline.commands.selection import Selection  # noqa: PLC0415
 
     selection = Selection.of(symbols, symbols_file, _day(from_), _day(to))
-    show_coverage(Console(as_json=as_json), selection, Names(names) if names else None)
+    only = Names(names) if names else None
+    show_coverage(Console(as_json=as_json), selection, only, compare=compare)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from smallcaps_pipeline.console import Console
 from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.coverage import expected_bars
 from smallcaps_pipeline.defs.partitions import SYMBOL
+from smallcaps_pipeline.schemas import BAR_COMPARISON
 
 ROWS_SHOWN = 15
 
@@ -25,17 +26,32 @@ class Names(StrEnum):
     THERE = "there"
 
 
-def show_coverage(console: Console, selection: Selection, names: Names | None) -> None:
-    """Bring `bar_coverage` up to date and print it, for the selected symbols and days."""
+def show_coverage(
+    console: Console, selection: Selection, names: Names | None, *, compare: bool = False
+) -> None:
+    """Bring `bar_coverage` up to date and print it, for the selected symbols and days.
+
+    Args:
+        console: Prints.
+        selection: Symbols and days.
+        names: Only these symbols' names.
+        compare: Hold a sample of bars by REST against the day files, too.
+    """
     with open_project(console) as project:
         project.run(jobs.COVERAGE)
         coverage = _summary(project, selection)
+        if compare:
+            project.run(jobs.COMPARISON)
+            table = project.lake.table(BAR_COMPARISON.name)
+            compared = project.lake.read(table, BAR_COMPARISON).to_dicts()
     if names is not None and not console.as_json:
         missing = names == Names.MISSING
         for symbol in coverage.missing_symbols if missing else coverage.symbols_with_bars:
             console.say(symbol)
         return
     _print(console, coverage)
+    if compare:
+        console.table("REST against day files", compared)
     console.finish()
 
 

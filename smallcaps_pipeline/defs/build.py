@@ -8,6 +8,7 @@ import dagster as dg
 
 from smallcaps_pipeline.defs import (
     bars,
+    comparison,
     coverage,
     events,
     manifest,
@@ -29,16 +30,8 @@ from smallcaps_pipeline.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
-STAGES = (
-    universe,
-    bars,
-    coverage,
-    events,
-    manifest,
-    windows,
-    micro,
-    report,
-)  # the order of the flow
+# In the order of the flow.
+STAGES = (universe, bars, coverage, comparison, events, manifest, windows, micro, report)
 
 
 def build_definitions(

@@ -14,6 +14,7 @@ NEWS: Final = "news_job"
 UNIVERSE: Final = "universe_job"
 BARS: Final = "bars_job"
 DAY_FILES: Final = "day_files_job"
+COMPARISON: Final = "bar_comparison_job"
 COVERAGE: Final = "coverage_job"
 EVENTS: Final = "events_job"
 SUMMARY: Final = "event_summary_job"
@@ -32,6 +33,7 @@ _STAGES: Final = {
     BARS: (["bars_1m"], "Fetch the 1-minute bars that are not there yet."),
     DAY_FILES: (["flat_file_days"], "Fetch day files of the whole market: new and replaced ones."),
     COVERAGE: (["bar_coverage"], "Say what is there of the bars, what is missing and suspect."),
+    COMPARISON: (["bar_comparison"], "Hold a sample of bars by REST against the day files."),
     EVENTS: (["intraday_events"], "Detect events where bars or thresholds have changed."),
     SUMMARY: (["event_summary"], "Count the events."),
     MANIFEST: (

@@ -9,6 +9,7 @@ Prices are US dollars as traded. Null means unknown; NaN is never stored.
 """
 
 from smallcaps_pipeline.schemas.coverage import (
+    BAR_COMPARISON,
     BAR_COVERAGE,
     DAY_COVERAGE,
     SUSPECTS,
@@ -72,6 +73,7 @@ from smallcaps_pipeline.schemas.windows import (
 
 __all__ = [
     "BARS",
+    "BAR_COMPARISON",
     "BAR_COVERAGE",
     "BOOL",
     "CONDITIONS",

@@ -90,3 +90,19 @@ SUSPECTS = Table(
     ),
     ("symbol", "date", "defect"),
 )
+
+BAR_COMPARISON = Table(
+    "bar_comparison",
+    "one symbol and trading day of the sample, by REST and from flat files",
+    columns(
+        ("symbol", STR, "ticker"),
+        ("date", DATE, "trading day"),
+        ("bars_both", I64, "minutes that both have"),
+        ("bars_rest_only", I64, "minutes that only REST has"),
+        ("bars_flat_only", I64, "minutes that only the day file has"),
+        ("prices_differ", I64, "minutes of both with another open, high, low or close"),
+        ("volumes_differ", I64, "minutes of both with another volume"),
+        ("transactions_differ", I64, "minutes of both with another number of trades"),
+    ),
+    ("symbol", "date"),
+)

@@ -69,6 +69,8 @@ class BarKpis(Section):
     max_vwap_outside_pct: Percent
     max_thin_days_pct: Percent
     max_odd_days: NonNegativeInt
+    compare_symbol_days: PositiveInt
+    max_compare_differ_pct: Percent
 
 
 class EventKpis(Section):

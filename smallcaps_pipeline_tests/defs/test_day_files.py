@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,24 @@ from pydantic import SecretStr
 from smallcaps_pipeline.cells import period_of
 from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.build import build_definitions
+from smallcaps_pipeline.defs.comparison import check_result
 from smallcaps_pipeline.defs.launch import Launcher, RunFailedError
 from smallcaps_pipeline.defs.partitions import SYMBOL, Cell, Grid, build_grid
 from smallcaps_pipeline.defs.resources import NoFileKeysError, Provider, Source
 from smallcaps_pipeline.defs.schedules import RANGE_END, RANGE_START, files_request
 from smallcaps_pipeline.defs.sensors import changed_periods, sensors
+from smallcaps_pipeline.emulator import SimulatedMarket
 from smallcaps_pipeline.environment import FLAT_FILES_URL, Environment, MixedDataError, claim
 from smallcaps_pipeline.lake import Lake, read_metadata
-from smallcaps_pipeline.schemas import BARS, EVENTS
+from smallcaps_pipeline.polygon.client import PolygonClient
+from smallcaps_pipeline.schemas import BAR_COMPARISON, BARS, EVENTS
 from smallcaps_pipeline.sessions import trading_days
 from smallcaps_pipeline.settings import Settings, load_settings
+from smallcaps_pipeline_tests.defs.chain import Chain, chain_in
 from smallcaps_pipeline_tests.events.builders import bar, frame, quiet
 from smallcaps_pipeline_tests.polygon.s3 import ACCESS, SECRET, Files, serving
 
+ONE_DAY = timedelta(days=1)
 DAYS = trading_days(date(2025, 10, 6), date(2025, 10, 9))
 MONTH = period_of(DAYS[0], "month")
 NAMES = ("AEMD", "NERV")
@@ -212,3 +218,49 @@ def test_real_files_do_not_join_simulated_data(tmp_path: Path) -> None:
     claim(tmp_path / "data", simulated=True)
     with pytest.raises(MixedDataError):
         provider.flat_files()
+
+
+def test_sample_by_rest_is_held_against_the_day_files(tmp_path: Path) -> None:
+    """The emulator's market published as day files agrees; a file that lost a minute does not."""
+    market = SimulatedMarket(symbols=2, first=date(2025, 10, 1), last=date(2025, 10, 31))
+    symbols = [company.symbol for company in market.companies[:2]]
+    overlay = OVERLAY + "kpis: {bars: {compare_symbol_days: 4}}\n"
+    with serving() as files, chain_in(tmp_path, market, overlay=overlay) as chain:
+        environment = environment_of(tmp_path, files.url)
+        provider = FixedDay(chain.settings, environment, chain.emulator.base_url)
+        with chain_provider(chain) as client:
+            for day in DAYS:
+                parts = [client.bars(symbol=s, start=day, end=day + ONE_DAY) for s in symbols]
+                files.put(day, pl.concat(parts))
+        definitions = build_definitions(
+            settings=chain.settings, environment=environment, provider=provider
+        )
+        launcher = Launcher(definitions, chain.instance)
+        flat = Flat(files, chain.lake, chain.grid, launcher, definitions, chain.settings)
+        with pytest.raises(RunFailedError, match="nothing to compare"):
+            launcher.run(jobs.COMPARISON)
+        flat.run_days()
+        launcher.run_cells(jobs.BARS, [Cell(name, MONTH) for name in symbols], flat.grid, 200)
+        launcher.run(jobs.COMPARISON)
+        found = flat.lake.read(flat.lake.table(BAR_COMPARISON.name), BAR_COMPARISON)
+        assert len(found) == 4
+        assert found["bars_both"].sum() > 0
+        differences = found.select(pl.exclude("symbol", "date", "bars_both"))
+        assert differences.sum_horizontal().sum() == 0
+        assert check_result(found, 1.0).passed
+
+        for day in DAYS:
+            stored = flat.lake.day("flat_file_days", str(day))
+            bars = flat.lake.read(stored, BARS)
+            files.put(day, bars.filter(pl.int_range(pl.len()) % 10 != 0))
+        flat.run_days()
+        launcher.run(jobs.COMPARISON)
+        found = flat.lake.read(flat.lake.table(BAR_COMPARISON.name), BAR_COMPARISON)
+        assert found["bars_rest_only"].sum() > 0
+        assert not check_result(found, 1.0).passed
+
+
+def chain_provider(chain: Chain) -> AbstractContextManager[PolygonClient]:
+    """Open a client of a chain's emulator."""
+    environment = Environment.model_construct(data=chain.lake.root, state=chain.lake.root / "state")
+    return Provider(chain.settings, environment, chain.emulator.base_url).client()

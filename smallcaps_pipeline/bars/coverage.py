@@ -17,7 +17,8 @@ from typing import Final
 
 import polars as pl
 
-from smallcaps_pipeline.bars.clean import Reason, clean_bars, trusted_vwap
+from smallcaps_pipeline.bars.clean import clean_bars, trusted_vwap
+from smallcaps_pipeline.bars.soundness import Reason
 from smallcaps_pipeline.bars.update import ReasonsByDay
 from smallcaps_pipeline.schemas import BAR_COVERAGE
 from smallcaps_pipeline.sessions import (

@@ -3,8 +3,9 @@
 A cell's file says up to which trading day it is complete; running again fetches what came after,
 so the current period grows by a day and a past one is asked for once. With the days that came
 after, the sessions just before them are asked for once more (the look-back): late prints and
-corrections come in. A day's later answer replaces its earlier one as a whole, for a union would
-keep what the provider has withdrawn. Imported cells are the user's own and are left as they are.
+corrections come in. So are the last sessions of a period that ended within the look-back. A day's
+later answer replaces its earlier one as a whole, for a union would keep what the provider has
+withdrawn. Imported cells are the user's own and are left as they are.
 Keep out: HTTP (a `BarSource` is handed in) and the clock (so is the last day asked for).
 """
 
@@ -91,9 +92,12 @@ def update_bars(
     file = lake.cell(TABLE, symbol, period.key)
     last = min(period.last, through)
     stored = stored_bars(file)
-    if stored is not None and (stored.is_users or stored.complete_to >= last):
+    asked_to = through
+    if through > period.last:  # its last sessions are within the look-back for some days more
+        asked_to = min(through, shift_trading_day(period.last, look_back))
+    if stored is not None and (stored.is_users or stored.was_asked(last, asked_to)):
         return BarUpdate(CellState.CURRENT, row_count(file), 0, {}, file)
-    first = period.first if stored is None else _first_asked(stored, period, look_back)
+    first = period.first if stored is None else _first_asked(stored, last, period, look_back)
     if first > last:
         return BarUpdate(CellState.NO_INPUT, 0, 0, {}, file)
     fetched = source.bars(symbol=symbol, start=first, end=last + timedelta(days=1))
@@ -109,15 +113,16 @@ def update_bars(
             **{day: why for day, why in kept.items() if not str(first) <= day <= str(last)},
             **reasons_by_day(aside),
         },
+        asked_to=asked_to if asked_to > last else None,
     )
     write_cell(lake, good, symbol, period, known)
     reasons = dict(aside["reason"].value_counts().iter_rows())
     return BarUpdate(CellState.WRITTEN, len(good), len(good) - len(before), reasons, file)
 
 
-def _first_asked(stored: StoredBars, period: Period, look_back: int) -> date:
+def _first_asked(stored: StoredBars, last: date, period: Period, look_back: int) -> date:
     """Return the first day to ask for: what came after, the look-back, and days that are absent."""
-    after = stored.complete_to + timedelta(days=1)
+    after = min(stored.complete_to, last) + timedelta(days=1)
     again = shift_trading_day(after, -look_back) if look_back else after
     return max(period.first, min([again, *stored.absent]))
 
@@ -134,6 +139,7 @@ class StoredBars:
             bars by REST.
         absent: Trading days up to complete_to that the provider had no day file for.
         rest_to: Last day by REST, where later ones came from day files.
+        asked_to: Last finished day when it was asked for last, where that is after complete_to.
     """
 
     source: str
@@ -142,6 +148,11 @@ class StoredBars:
     versions: Mapping[str, str] = field(default_factory=dict)
     absent: tuple[date, ...] = ()
     rest_to: date | None = None
+    asked_to: date | None = None
+
+    def was_asked(self, last: date, asked_to: date) -> bool:
+        """Whether days up to `last` were asked for, the last of them as late as on `asked_to`."""
+        return self.complete_to >= last and (self.asked_to or self.complete_to) >= asked_to
 
     @property
     def is_users(self) -> bool:
@@ -155,6 +166,7 @@ class StoredBars:
             "versions": dict(self.versions),
             "absent": [str(day) for day in self.absent],
             "rest_to": self.rest_to and str(self.rest_to),
+            "asked_to": self.asked_to and str(self.asked_to),
         }
         return {
             "complete_to": self.complete_to.isoformat(),
@@ -174,8 +186,13 @@ def stored_bars(file: Path) -> StoredBars | None:
         set_aside=stored.get("set_aside", {}),
         versions=stored.get("versions", {}),
         absent=tuple(date.fromisoformat(day) for day in stored.get("absent", ())),
-        rest_to=date.fromisoformat(stored["rest_to"]) if "rest_to" in stored else None,
+        rest_to=_day(stored.get("rest_to")),
+        asked_to=_day(stored.get("asked_to")),
     )
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
 
 
 def reasons_by_day(aside: pl.DataFrame) -> dict[str, dict[str, int]]:

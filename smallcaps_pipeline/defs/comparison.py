@@ -58,34 +58,7 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
         provider: dg.ResourceParam[Provider],
         display: dg.ResourceParam[Display],
     ) -> dg.MaterializeResult:
-        days = [
-            date.fromisoformat(file.stem.removeprefix("date="))
-            for file in lake.files(FLAT_FILE_DAYS.name)
-        ]
-        symbols = {symbol for symbol, _, _ in lake.cells(TABLE)}
-        chosen = sample(sorted(symbols), days, rules.compare_symbol_days)
-        if not chosen:
-            raise dg.Failure(
-                "there is nothing to compare: it needs day files (flat_file_days) and symbols that "
-                "have cells of bars (bars_1m)",
-                allow_retries=False,
-            )
-        progress = ProgressLog(
-            context.log.info,
-            total=len(chosen),
-            unit="symbol-days",
-            clock=time.monotonic,
-            display=display,
-        )
-        stored = DayFiles.of(lake, min(days), max(days))
-        rows = []
-        with provider.client() as client:
-            for symbol, day in chosen:
-                fetched = client.bars(symbol=symbol, start=day, end=day + timedelta(days=1))
-                rest, _ = clean_bars(fetched)
-                rows.append(compare_day(symbol, day, rest, stored.scan([day], [symbol])))
-                progress.advance()
-        frame = pl.concat(rows).sort("symbol", "date")
+        frame = _compare(context, lake, provider, display, rules.compare_symbol_days)
         lake.write(frame, lake.table(BAR_COMPARISON.name))
         return dg.MaterializeResult(
             metadata={**figures(frame), "differences": table_of(_worst(frame))},
@@ -93,6 +66,39 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
         )
 
     return [bar_comparison]
+
+
+def _compare(
+    context: dg.AssetExecutionContext, lake: Lake, provider: Provider, display: Display, size: int
+) -> pl.DataFrame:
+    """Ask for a sample by REST; return how each symbol-day differs (`schemas.BAR_COMPARISON`)."""
+    days = [
+        date.fromisoformat(file.stem.removeprefix("date="))
+        for file in lake.files(FLAT_FILE_DAYS.name)
+    ]
+    chosen = sample(sorted({symbol for symbol, _, _ in lake.cells(TABLE)}), days, size)
+    if not chosen:
+        raise dg.Failure(
+            "there is nothing to compare: it needs day files (flat_file_days) and symbols that "
+            "have cells of bars (bars_1m)",
+            allow_retries=False,
+        )
+    progress = ProgressLog(
+        context.log.info,
+        total=len(chosen),
+        unit="symbol-days",
+        clock=time.monotonic,
+        display=display,
+    )
+    stored = DayFiles.of(lake, min(days), max(days))
+    rows = []
+    with provider.client() as client:
+        for symbol, day in chosen:
+            fetched = client.bars(symbol=symbol, start=day, end=day + timedelta(days=1))
+            rest, _ = clean_bars(fetched)
+            rows.append(compare_day(symbol, day, rest, stored.scan([day], [symbol])))
+            progress.advance()
+    return pl.concat(rows).sort("symbol", "date")
 
 
 def check_result(frame: pl.DataFrame, allowed_pct: float) -> dg.AssetCheckResult:

@@ -26,20 +26,27 @@ def daily_requests(
 ) -> Iterator[dg.RunRequest]:
     """Return the runs that bring in the bars of a trading day and detect its events.
 
+    The day's period comes first, then those that end within the look-back: their last sessions are
+    asked for once more.
+
     Args:
         day: The trading day that is over and published.
         symbols: Symbol partitions, in Dagster's order.
         grid: The partitions.
-        settings: For the number of cells that one run takes.
+        settings: For the number of cells that one run takes, and the look-back.
     """
-    period = period_of(day, grid.cadence)
+    look_back = settings.provider.look_back_sessions
+    days = (shift_trading_day(day, -n) for n in range(look_back + 1))
     size = settings.partitions.cells_per_run
-    for start in range(0, len(symbols), size):
-        chunk = symbols[start : start + size]
-        yield dg.RunRequest(
-            run_key=f"{day} {chunk[0]}",
-            tags=range_tags(Cell(chunk[0], period), Cell(chunk[-1], period)),
-        )
+    for period in dict.fromkeys(period_of(one, grid.cadence) for one in days):
+        if period.last < grid.periods.start.date():
+            return
+        for start in range(0, len(symbols), size):
+            chunk = symbols[start : start + size]
+            yield dg.RunRequest(
+                run_key=f"{day} {period.key} {chunk[0]}",
+                tags=range_tags(Cell(chunk[0], period), Cell(chunk[-1], period)),
+            )
 
 
 def files_request(day: date, settings: Settings) -> dg.RunRequest:

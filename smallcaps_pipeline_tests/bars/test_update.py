@@ -202,3 +202,31 @@ def test_what_was_set_aside_is_remembered_by_day(lake: Lake) -> None:
     assert (read_metadata(file) or {})["set_aside"] == {
         "2025-10-01": {Reason.VOLUME_NEGATIVE.value: 1}  # the 8th was asked for again, and is good
     }
+
+
+def test_last_sessions_of_a_period_that_ended_are_asked_for_until_the_look_back_is_over(
+    lake: Lake,
+) -> None:
+    """October ends on Friday the 31st; three sessions later is Wednesday, 5 November."""
+    last = date(2025, 10, 31)
+    grow(lake, Source([bar_on(last, volume=100)]), last)
+    late = Source([bar_on(last, volume=120)])
+    done = grow(lake, late, date(2025, 11, 3))
+    assert late.asked == [("AEMD", date(2025, 10, 29), date(2025, 11, 1))]
+    assert lake.read(done.file, BARS)["volume"].to_list() == [120]
+    assert grow(lake, late, date(2025, 11, 3)).state == CellState.CURRENT
+    grow(lake, late, date(2025, 11, 5))
+    for through in (date(2025, 11, 6), date(2025, 12, 31)):
+        assert grow(lake, late, through).state == CellState.CURRENT
+    assert len(late.asked) == 2
+    settled = done.file.read_bytes()
+    other = Lake(lake.root / "other")  # asked for long after: the same file
+    assert grow(other, late, date(2025, 12, 31)).file.read_bytes() == settled
+
+
+def test_last_year_of_the_calendar_can_be_asked_for(lake: Lake) -> None:
+    year = period_of(date(2035, 6, 1), "year")
+    done = update_bars(
+        lake, Source([]), "A", year, through=date(2035, 6, 1), source_name="test", look_back=3
+    )
+    assert done.state == CellState.WRITTEN

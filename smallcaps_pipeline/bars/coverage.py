@@ -147,7 +147,8 @@ def _days_of(good: pl.DataFrame, rules: BarKpis) -> pl.DataFrame:
     """Return the figures of the good bars of one symbol by day."""
     session, in_session = pl.col("session"), pl.col("session").is_not_null()
     outside = pl.col("vwap").is_not_null() & trusted_vwap().is_null()
-    labelled = add_sessions(good.lazy()).sort("timestamp").collect()
+    # Clean bars of one symbol are sorted by time, and so by day.
+    labelled = add_sessions(good.lazy()).with_columns(pl.col("date").set_sorted()).collect()
     days = labelled.group_by("date", maintain_order=True).agg(
         bars=in_session.sum(),
         pm_bars=(session == Session.PM).sum(),

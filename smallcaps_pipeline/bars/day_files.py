@@ -226,6 +226,7 @@ class Splitter:
         self._chunk_of: dict[tuple[str, tuple[date, ...]], int] = {}
         self._chunks: list[tuple[tuple[date, ...], list[str]]] = []
         self._loaded: OrderedDict[int, dict[str, pl.DataFrame]] = OrderedDict()
+        self._handed_out: set[tuple[str, tuple[date, ...]]] = set()
         self._lock = Lock()
         alike: dict[tuple[date, ...], list[str]] = {}
         for (symbol, _), need in needs.items():
@@ -242,6 +243,9 @@ class Splitter:
         """Return the bars (`schemas.BARS`) of a symbol on the days that one of its cells lacks."""
         number = self._chunk_of[symbol, days]
         with self._lock:
+            if (symbol, days) in self._handed_out:  # it is no longer in memory
+                return self._days.scan(days, [symbol])
+            self._handed_out.add((symbol, days))
             if number not in self._loaded:
                 rows = self._days.scan(*self._chunks[number])
                 parts = rows.partition_by("symbol", as_dict=True, maintain_order=True)

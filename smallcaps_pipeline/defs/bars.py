@@ -74,11 +74,11 @@ def _updates(
     cells: Sequence[Cell], lake: Lake, provider: Provider, settings: Settings
 ) -> Iterator[Callable[[Cell], BarUpdate]]:
     """Open where bars come from; yield what brings one cell up to date."""
-    through = provider.last_finished_day()
     if settings.provider.bars_source == "flat_files":
-        source = provider.file_source_name
+        through, source = provider.last_file_day(), provider.file_source_name
         yield CellsFromDays(lake, cells, through=through, source_name=source).update
         return
+    through = provider.last_finished_day()
     with provider.client() as client:
         yield lambda cell: update_bars(
             lake,

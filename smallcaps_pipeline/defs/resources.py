@@ -138,8 +138,10 @@ class Provider:
 
     def last_finished_day(self, now: datetime | None = None) -> date:
         """Return the last trading day whose data are complete at the provider."""
-        if self.environment.is_simulated:
-            return SIMULATED_LAST
+        return SIMULATED_LAST if self.environment.is_simulated else self.last_file_day(now)
+
+    def last_file_day(self, now: datetime | None = None) -> date:
+        """Return the last trading day that a day file can be of: files are never simulated."""
         now = now or datetime.now(UTC)
         day = shift_trading_day(trading_day_of(now), 0)
         if now < session_bounds(day)[Session.AH][1] + PUBLICATION_DELAY:

@@ -22,11 +22,12 @@ from smallcaps_pipeline.defs.partitions import SYMBOL, Cell, Grid
 from smallcaps_pipeline.defs.processes import fail_dead_runs
 from smallcaps_pipeline.defs.schedules import range_tags
 from smallcaps_pipeline.lake import Lake
-from smallcaps_pipeline.schemas import BARS, EVENTS, FLAT_FILE_DAYS, MICRO_FEATURES
+from smallcaps_pipeline.schemas import BAR_COVERAGE, BARS, EVENTS, FLAT_FILE_DAYS, MICRO_FEATURES
 from smallcaps_pipeline.settings import Settings
 from smallcaps_pipeline.windows import batch_names
 
 EVERY_S: Final = 30
+COVERAGE_EVERY_S: Final = 300
 DOWNLOADS_AT_ONCE: Final = 4  # runs asked for in one tick; the queue and the pool do the rest
 DETECTIONS_AT_ONCE: Final = 40
 TRIES: Final = 3  # of one batch; after them a person looks at what fails
@@ -85,6 +86,7 @@ def sensors(grid: Grid, settings: Settings) -> Sequence[dg.SensorDefinition]:
     return [
         *([_new_day_files(grid, settings)] if by_files else []),
         _new_bars(grid, settings),
+        _new_coverage(),
         _new_events(profile),
         _new_batches(profile),
         _new_figures(profile),
@@ -181,6 +183,26 @@ def _new_bars(grid: Grid, settings: Settings) -> dg.SensorDefinition:
         )
 
     return new_bars
+
+
+def _new_coverage() -> dg.SensorDefinition:
+    @dg.sensor(
+        name="new_coverage",
+        job=jobs.job(jobs.COVERAGE),
+        minimum_interval_seconds=COVERAGE_EVERY_S,
+        description="When bars have changed and no fetch runs: say anew what is there and missing.",
+    )
+    def new_coverage(
+        context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
+    ) -> dg.SensorResult | dg.SkipReason:
+        if _is_busy(context, [BARS.name, BAR_COVERAGE.name]):
+            return dg.SkipReason("bars or their coverage are being made")
+        state = files_state(file for _, _, file in lake.cells(BARS.name))
+        if state is None or state == context.cursor:
+            return dg.SkipReason("no bars have changed")
+        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=state)], cursor=state)
+
+    return new_coverage
 
 
 def _new_events(profile: str) -> dg.SensorDefinition:

@@ -182,6 +182,16 @@ def test_small_chunks_give_the_same_bytes(lake: Lake) -> None:
     assert bytes_of(lake) == before
 
 
+def test_bars_that_are_asked_for_twice_are_given_twice(lake: Lake) -> None:
+    publish(lake, LAST)
+    days = DayFiles.of(lake, YEAR.first, LAST)
+    need = needed_days(lake.cell("bars_1m", "AEMD", "2025"), YEAR, days, LAST)
+    splitter = Splitter(days, {("AEMD", "2025"): need})
+    first = splitter.bars("AEMD", need.days)
+    assert len(first) == 2
+    assert splitter.bars("AEMD", need.days).equals(first)
+
+
 def test_new_day_reads_that_day_only(lake: Lake) -> None:
     for day in DAYS[:-1]:
         publish(lake, day)

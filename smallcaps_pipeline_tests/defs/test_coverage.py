@@ -15,12 +15,14 @@ from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.build import build_definitions
 from smallcaps_pipeline.defs.coverage import CHECKS, expected_bars
 from smallcaps_pipeline.defs.launch import Launcher
-from smallcaps_pipeline.defs.partitions import SYMBOL
+from smallcaps_pipeline.defs.partitions import SYMBOL, build_grid
 from smallcaps_pipeline.defs.resources import SIMULATED_LAST, Provider
+from smallcaps_pipeline.defs.sensors import sensors
 from smallcaps_pipeline.environment import Environment, claim
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.schemas import TICKER_DETAILS
 from smallcaps_pipeline.settings import load_settings
+from smallcaps_pipeline_tests.defs.runs import add_run
 from smallcaps_pipeline_tests.events.builders import frame, quiet
 
 DAY = date(2025, 12, 31)
@@ -111,3 +113,26 @@ def test_every_check_says_what_it_looks_at(name: str, environment: Environment) 
     graph = build_definitions(environment=environment).resolve_asset_graph()
     key = dg.AssetCheckKey(dg.AssetKey("bar_coverage"), name)
     assert key in graph.asset_check_keys
+
+
+def test_sensor_asks_once_for_each_change_of_the_bars(
+    environment: Environment, lake: Lake, instance: dg.DagsterInstance
+) -> None:
+    settings = load_settings()
+    (sensor,) = [s for s in sensors(build_grid(settings), settings) if s.name == "new_coverage"]
+
+    def tick(cursor: str | None) -> Any:
+        return sensor(
+            dg.build_sensor_context(instance=instance, cursor=cursor, resources={"lake": lake})
+        )
+
+    assert isinstance(tick(None), dg.SkipReason)
+    store(lake, "AEMD")
+    asked = tick(None)
+    assert len(asked.run_requests) == 1
+    assert isinstance(tick(asked.cursor), dg.SkipReason)
+    store(lake, "GRI")
+    again = tick(asked.cursor)
+    assert again.run_requests[0].run_key != asked.run_requests[0].run_key
+    add_run(instance, jobs.BARS, assets=["bars_1m"])
+    assert isinstance(tick(asked.cursor), dg.SkipReason)

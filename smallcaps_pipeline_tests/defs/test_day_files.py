@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,6 @@ OVERLAY = """
 partitions: {date: month, start: 2025-09-01}
 provider: {bars_source: flat_files, retries: 0, flat_files: {recheck_sessions: 2}}
 """
-
-
-@dataclass(frozen=True)
-class FixedDay(Provider):
-    """A provider whose last finished day does not move with the clock."""
-
-    def last_finished_day(self, now: datetime | None = None) -> date:
-        return DAYS[-1]
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ def flat(tmp_path: Path) -> Iterator[Flat]:
         definitions = build_definitions(
             settings=settings,
             environment=environment,
-            provider=FixedDay(settings, environment),
+            provider=Provider(settings, environment),
         )
         lake = Lake(environment.data_root)
         launcher = Launcher(definitions, instance)
@@ -212,6 +204,14 @@ def test_missing_keys_are_named(tmp_path: Path) -> None:
         provider.flat_files()
 
 
+def test_files_end_with_the_clock_not_with_the_simulated_market(tmp_path: Path) -> None:
+    """Somebody with the files' key pair alone has no API key, and still no simulated bars."""
+    provider = Provider(settings_of(tmp_path), environment_of(tmp_path, FLAT_FILES_URL))
+    now = datetime(2027, 3, 9, 17, tzinfo=UTC)
+    assert provider.environment.is_simulated
+    assert provider.last_file_day(now) == date(2027, 3, 8)
+
+
 def test_real_files_do_not_join_simulated_data(tmp_path: Path) -> None:
     provider = Provider(settings_of(tmp_path), environment_of(tmp_path, FLAT_FILES_URL))
     assert provider.file_source_name == Source.FLAT_FILES
@@ -227,7 +227,7 @@ def test_sample_by_rest_is_held_against_the_day_files(tmp_path: Path) -> None:
     overlay = OVERLAY + "kpis: {bars: {compare_symbol_days: 4}}\n"
     with serving() as files, chain_in(tmp_path, market, overlay=overlay) as chain:
         environment = environment_of(tmp_path, files.url)
-        provider = FixedDay(chain.settings, environment, chain.emulator.base_url)
+        provider = Provider(chain.settings, environment, chain.emulator.base_url)
         with chain_provider(chain) as client:
             for day in DAYS:
                 parts = [client.bars(symbol=s, start=day, end=day + ONE_DAY) for s in symbols]

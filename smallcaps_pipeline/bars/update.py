@@ -22,12 +22,14 @@ import polars as pl
 
 from smallcaps_pipeline.bars.clean import clean_bars
 from smallcaps_pipeline.cells import Period
-from smallcaps_pipeline.lake import Lake, read_metadata, row_count
+from smallcaps_pipeline.lake import COMPRESSION_LEVEL, Lake, read_metadata, row_count
 from smallcaps_pipeline.schemas import BARS
 from smallcaps_pipeline.sessions import shift_trading_day, trading_day
 
 TABLE: Final = BARS.name
-COMPRESSION_LEVEL: Final = 15  # bars are written once and read for years: a tenth smaller
+# A finished cell is written once and read for years: a tenth smaller, at three times the time. One
+# that grows is rewritten every day, and gets the lake's own level.
+FINISHED_LEVEL: Final = 15
 IMPORTED: Final = "imported"
 NO_DAY: Final = "no day"  # where a bar set aside has no timestamp
 
@@ -223,9 +225,10 @@ def write_cell(
     lake: Lake, good: pl.DataFrame, symbol: str, period: Period, known: StoredBars
 ) -> None:
     """Write the clean bars of one cell with all that a later run needs to know of them."""
+    is_finished = known.is_users or known.complete_to >= shift_trading_day(period.last, 0)
     lake.write(
         good,
         lake.cell(TABLE, symbol, period.key),
         metadata={"rows": len(good), **known.metadata()},
-        level=COMPRESSION_LEVEL,
+        level=FINISHED_LEVEL if is_finished else COMPRESSION_LEVEL,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -12,6 +13,7 @@ import pytest
 
 from smallcaps_pipeline.bars import Reason
 from smallcaps_pipeline.bars.update import (
+    FINISHED_LEVEL,
     IMPORTED,
     BarUpdate,
     CellState,
@@ -19,7 +21,7 @@ from smallcaps_pipeline.bars.update import (
     write_bars,
 )
 from smallcaps_pipeline.cells import Period, period_of
-from smallcaps_pipeline.lake import Lake, read_metadata
+from smallcaps_pipeline.lake import COMPRESSION_LEVEL, Lake, read_metadata
 from smallcaps_pipeline.schemas import BARS
 
 MONTH = period_of(date(2025, 10, 7), "month")
@@ -230,3 +232,20 @@ def test_last_year_of_the_calendar_can_be_asked_for(lake: Lake) -> None:
         lake, Source([]), "A", year, through=date(2035, 6, 1), source_name="test", look_back=3
     )
     assert done.state == CellState.WRITTEN
+
+
+def test_cell_that_grows_is_written_fast_and_a_finished_one_small(lake: Lake) -> None:
+    """A tenth smaller costs three times the time: too much for what is rewritten every day."""
+    levels = []
+
+    class Noting(Lake):
+        def write(self, *arguments: Any, level: int = COMPRESSION_LEVEL, **named: Any) -> int:
+            levels.append(level)
+            return super().write(*arguments, level=level, **named)
+
+    noting = Noting(lake.root)
+    august = period_of(date(2025, 8, 1), "month")  # ends on a Sunday, its last session is the 29th
+    for through in (date(2025, 8, 28), date(2025, 8, 29)):
+        update_bars(noting, Source([]), "A", august, through=through, source_name="test")
+    write_bars(noting, bars_of(), "B", MONTH, complete_to=date(2025, 10, 1), source_name=IMPORTED)
+    assert levels == [COMPRESSION_LEVEL, FINISHED_LEVEL, FINISHED_LEVEL]

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import obstore
 import polars as pl
@@ -36,6 +36,9 @@ from smallcaps_pipeline.polygon.errors import (
 )
 from smallcaps_pipeline.schemas import BARS
 from smallcaps_pipeline.sessions import trading_day
+
+if TYPE_CHECKING:
+    from obstore.store import S3Credential
 
 # Column of the file, by its header: type in the file, name in BARS. No file has a vwap.
 COLUMNS: Final = {
@@ -77,6 +80,15 @@ class KeyPair:
     access: str = field(repr=False)
     secret: str = field(repr=False)
 
+    def credential(self) -> S3Credential:
+        """Return the pair as the store wants it."""
+        return {
+            "access_key_id": self.access,
+            "secret_access_key": self.secret,
+            "token": None,
+            "expires_at": None,
+        }
+
 
 @dataclass(frozen=True)
 class DayFile:
@@ -113,11 +125,17 @@ class FlatFiles:
         self._keys = keys
         self._store = S3Store(
             location.bucket,
+            # All of it said here: obstore takes what is not from AWS_* variables, which are those
+            # of another account and may even name another server.
             endpoint=location.endpoint,
-            access_key_id=keys.access,
-            secret_access_key=keys.secret,
+            aws_endpoint_url_s3=location.endpoint,
+            credential_provider=keys.credential,
             region=location.region,
             virtual_hosted_style_request=False,
+            skip_signature=False,
+            unsigned_payload=False,
+            request_payer=False,
+            s3_express=False,
             client_options={
                 "allow_http": location.endpoint.startswith("http://"),
                 "timeout": timedelta(seconds=timeout_s),

@@ -32,6 +32,7 @@ class Files:
     Attributes:
         url: The server's address.
         asked: Method and path of every request so far.
+        headers: The headers of each, as WSGI names them.
         refused: Paths that answer 403 though they are listed.
         failing: How often a path answers 503 before it is well.
         cut: Paths whose body ends after 40 bytes of it.
@@ -39,6 +40,7 @@ class Files:
 
     url: str
     asked: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     failing: dict[str, int] = field(default_factory=dict)
     cut: set[str] = field(default_factory=set)
@@ -99,6 +101,7 @@ def serving() -> Iterator[Files]:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         files.asked.append((method, path))
+        files.headers.append({k: str(v) for k, v in environ.items() if k.startswith("HTTP_")})
         if path in files.refused:
             text = f"<Error><Code>{files.code}</Code></Error>".encode()
             start_response("403 Forbidden", [("Content-Length", str(len(text)))])

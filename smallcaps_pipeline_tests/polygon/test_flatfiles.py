@@ -193,3 +193,34 @@ def test_keys_appear_nowhere(files: Files) -> None:
     for text_shown in shown:
         assert ACCESS not in text_shown
         assert SECRET not in text_shown
+
+
+def test_variables_of_another_account_change_nothing(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS_* variables, which many machines have, would send the key pair to another server."""
+    nowhere = "http://127.0.0.1:9"
+    for name, value in {
+        "AWS_ENDPOINT_URL": nowhere,
+        "AWS_ENDPOINT_URL_S3": nowhere,
+        "AWS_ACCESS_KEY_ID": "other",
+        "AWS_SECRET_ACCESS_KEY": "other",
+        "AWS_SESSION_TOKEN": "other",
+        "AWS_REGION": "eu-west-1",
+        "AWS_SKIP_SIGNATURE": "true",
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true",
+        "AWS_REQUEST_PAYER": "true",
+        "AWS_UNSIGNED_PAYLOAD": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    files.put(DAY, frame([bar("09:30", 10.0)]))
+    files.headers.clear()
+    assert DAY in files.open(retries=0).versions(DAY, DAY)
+    assert len(files.open(retries=0).read(DAY).frame) == 1
+    assert len(files.headers) == 2
+    for sent in files.headers:
+        assert f"Credential={ACCESS}/" in sent["HTTP_AUTHORIZATION"]
+        assert "/us-east-1/s3/" in sent["HTTP_AUTHORIZATION"]
+        assert "HTTP_X_AMZ_SECURITY_TOKEN" not in sent
+        assert "HTTP_X_AMZ_REQUEST_PAYER" not in sent
+        assert sent.get("HTTP_X_AMZ_CONTENT_SHA256") != "UNSIGNED-PAYLOAD"

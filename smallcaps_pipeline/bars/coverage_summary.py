@@ -23,6 +23,7 @@ from smallcaps_pipeline.sessions import trading_days
 from smallcaps_pipeline.settings import BarKpis
 from smallcaps_pipeline.thresholds import at_least, at_most
 
+ABSENT_AT_ONCE: Final = 200  # expected symbols without any bar, each with all its days
 WORST: Final = 20  # shown of each defect
 HALF, DOUBLE = 0.5, 2.0  # a day is odd beyond these multiples of the sessions around it
 LIFE: Final = pl.Schema({"symbol": pl.String, "listed_from": pl.Date, "listed_to": pl.Date})
@@ -100,7 +101,8 @@ def summarize(parts: Iterable[pl.DataFrame], expected: Expected, rules: BarKpis)
         {"date": trading_days(expected.first, expected.last)}, schema={"date": pl.Date}
     )
     seen: set[str] = set()
-    symbols, days, suspects = [], [_no_days()], [SUSPECTS.empty()]
+    symbols = [SYMBOL_COVERAGE.empty()]
+    days, suspects = [_no_days()], [SUSPECTS.empty()]
     for part in parts:
         rows = part.filter(pl.col("date").is_between(expected.first, expected.last))
         wanted = sorted({*part["symbol"].unique()})
@@ -110,9 +112,11 @@ def summarize(parts: Iterable[pl.DataFrame], expected: Expected, rules: BarKpis)
         days = [_sum_days([*days, _by_day(held)])]
         suspects = [_worst(pl.concat([*suspects, *_suspects(rows)]))]
     absent = sorted(expected.symbols - seen)
-    held = _held(BAR_COVERAGE.empty(), _should_be(absent, expected, calendar))
-    symbols.append(_by_symbol(held, absent, expected))
-    days = [_sum_days([*days, _by_day(held)])]
+    for start in range(0, len(absent), ABSENT_AT_ONCE):
+        names = absent[start : start + ABSENT_AT_ONCE]
+        held = _held(BAR_COVERAGE.empty(), _should_be(names, expected, calendar))
+        symbols.append(_by_symbol(held, names, expected))
+        days = [_sum_days([*days, _by_day(held)])]
     return Coverage(
         by_symbol=SYMBOL_COVERAGE.conform(pl.concat(symbols).sort("symbol")),
         by_day=_judged_days(calendar.join(days[0], on="date", how="left"), rules),

@@ -234,6 +234,20 @@ def test_parts_do_not_matter() -> None:
     assert apart.suspects.equals(together.suspects)
 
 
+def test_symbols_without_any_bar_are_counted_however_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"S{n}" for n in range(7)]
+    whole = summarize([], expected(*names), RULES)
+    monkeypatch.setattr("smallcaps_pipeline.bars.coverage_summary.ABSENT_AT_ONCE", 2)
+    chunked = summarize([], expected(*names), RULES)
+    assert chunked.by_symbol.equals(whole.by_symbol)
+    assert chunked.by_day.equals(whole.by_day)
+    assert whole.missing_symbols == names
+    assert whole.by_day["symbols_missing"].to_list() == [7] * 5
+    assert summarize([], expected(), RULES).by_symbol.is_empty()
+
+
 def test_suspects_are_the_worst_of_each_defect() -> None:
     parts = [
         symbol_days("AEMD", WEEK[:1], hole_minutes=3, is_liquid=1),

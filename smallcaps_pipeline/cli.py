@@ -110,6 +110,37 @@ def detect(
 
 @app.command()
 @failing_plainly
+def coverage(
+    symbols: Annotated[str | None, typer.Option(help="Comma-separated; default all.")] = None,
+    symbols_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="One symbol a line.")
+    ] = None,
+    from_: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First trading day.")
+    ] = None,
+    to: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last trading day.")
+    ] = None,
+    names: Annotated[
+        Literal["missing", "there"] | None,
+        typer.Option("--list", help="Only the symbols without or with bars, one a line."),
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="A sample by REST against the day files, too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say which bars are there, which are missing, and which are suspect."""
+    from smallcaps_pipeline.commands.coverage import Names, show_coverage  # noqa: PLC0415
+    from smallcaps_pipeline.commands.selection import Selection  # noqa: PLC0415
+
+    selection = Selection.of(symbols, symbols_file, _day(from_), _day(to))
+    only = Names(names) if names else None
+    show_coverage(Console(as_json=as_json), selection, only, compare=compare)
+
+
+@app.command()
+@failing_plainly
 def manifest(profile: ProfileName = "core", as_json: Json = False) -> None:
     """Choose the events worth paying for: the funnel and what could not be met."""
     from smallcaps_pipeline.commands.manifest import make_manifest  # noqa: PLC0415

@@ -25,6 +25,7 @@ from rich.table import Table
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+NAMES_SHOWN = 12
 SHORT_TEXT = 40  # characters; longer cells may wrap
 
 
@@ -77,6 +78,12 @@ class Console:
         self._document[title] = list(lines)
         for line in lines:
             self._out.print(f"  - {escape(line)}")
+
+    def names(self, title: str, names: Sequence[str]) -> None:
+        """Print a list of names: how many, and the first of them."""
+        self._document[title] = list(names)
+        shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+        self._out.print(f"{title}: [bold]{len(names):,}[/] {escape(shown)}", soft_wrap=True)
 
     def fact(self, name: str, value: Any) -> None:
         """Print one fact."""

@@ -95,6 +95,8 @@ def _run_stages(
         say(f"{words} of {len(symbols)} symbols x {len(periods)} months")
         launcher.run_cells(job, cells, grid, settings.partitions.cells_per_run)
     launcher.run(jobs.SUMMARY)
+    launcher.run(jobs.NEWS, tags={RANGE_START: str(FIRST), RANGE_END: str(LAST)})
+    launcher.run(jobs.COVERAGE)
     say("Manifest: the events worth paying for, and what their windows cost")
     launcher.run(jobs.MANIFEST, partition=PROFILE)
     say("Trades and quotes around them, and their figures")

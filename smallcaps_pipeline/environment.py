@@ -4,6 +4,8 @@ The only module that reads environment variables (but for SMALLCAPS_CONFIG, see 
 
     MASSIVE_API_KEY, POLYGON_API_KEY   the provider's key; without one the embedded emulator serves
     POLYGON_BASE_URL                   the provider's address
+    MASSIVE_S3_ACCESS_KEY, MASSIVE_S3_SECRET_KEY   the key pair of the flat files, another one
+    MASSIVE_S3_ENDPOINT                the flat files' address
     SMALLCAPS_DATA                     the lake's root, default data/ of the checkout
     SMALLCAPS_STATE                    Dagster's own storage, default .dagster/ of the checkout
     SMALLCAPS_BUDGET                   who shares the provider's limit of calls: a folder, or for
@@ -25,6 +27,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 PROVIDER_URL: Final = "https://api.massive.com"
+FLAT_FILES_URL: Final = "https://files.massive.com"
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 MARKER: Final = ".source"  # a file at the lake's root
 USER_FOLDER: Final = Path(".smallcaps", "limiter")  # in the user's home
@@ -44,6 +47,22 @@ class Environment(BaseSettings):
     base_url: str | None = Field(None, validation_alias="POLYGON_BASE_URL")
     budget: SecretStr | None = Field(None, validation_alias="SMALLCAPS_BUDGET")
 
+    s3_access_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            "MASSIVE_S3_ACCESS_KEY", "MASSIVE_FLATFILES_ACCESS_KEY_ID", "POLYGON_S3_KEY"
+        ),
+    )
+    s3_secret_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            "MASSIVE_S3_SECRET_KEY", "MASSIVE_FLATFILES_SECRET_ACCESS_KEY", "POLYGON_S3_SECRET"
+        ),
+    )
+    s3_endpoint: str = Field(
+        FLAT_FILES_URL, validation_alias=AliasChoices("MASSIVE_S3_ENDPOINT", "POLYGON_S3_ENDPOINT")
+    )
+
     @property
     def is_simulated(self) -> bool:
         """Say whether the embedded emulator's simulated market stands in for the provider."""
@@ -53,6 +72,11 @@ class Environment(BaseSettings):
     def is_loopback(self) -> bool:
         """Say whether the provider is an emulator on this machine."""
         return self.base_url is not None and urlsplit(self.base_url).hostname in LOOPBACK
+
+    @property
+    def has_loopback_files(self) -> bool:
+        """Say whether the flat files come from a server on this machine."""
+        return urlsplit(self.s3_endpoint).hostname in LOOPBACK
 
     @property
     def data_root(self) -> Path:

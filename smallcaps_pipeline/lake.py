@@ -90,6 +90,10 @@ class Lake:
         """Return the file of one trading day of the whole market."""
         return self.root / table / f"date={date}.parquet"
 
+    def symbol(self, table: str, symbol: str) -> Path:
+        """Return the file of one symbol, all its days."""
+        return self.root / table / f"symbol={encode_symbol(symbol)}.parquet"
+
     def table(self, table: str) -> Path:
         """Return the file of a table that is one frame."""
         return self.root / f"{table}.parquet"
@@ -115,6 +119,11 @@ class Lake:
             symbol = unquote(folder.name.removeprefix("symbol="))
             for file in _entries(folder, "date="):
                 yield symbol, file.stem.removeprefix("date="), file
+
+    def symbols(self, table: str) -> Iterator[tuple[str, Path]]:
+        """Yield (symbol, file) of a table with one file per symbol, sorted by file name."""
+        for file in _entries(self.root / table, "symbol="):
+            yield unquote(file.name.removeprefix("symbol=").removesuffix(".parquet")), file
 
     def files(self, table: str) -> list[Path]:
         """List the parquet files of a table, sorted."""

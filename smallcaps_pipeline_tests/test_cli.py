@@ -151,6 +151,27 @@ def test_detection_of_a_part(raw: Path, tmp_path: Path) -> None:
     assert answer("detect", "--symbols", "AEMD, NERV")["events in all"] == 12
 
 
+def test_coverage_says_what_is_there_and_what_is_missing(raw: Path, tmp_path: Path) -> None:
+    run("import-bars", raw, "--timezone", "UTC")
+    found = answer("coverage")
+    assert (found["symbols with bars"], found["days with bars"]) == (2, 4)
+    assert (found["first day"], found["last day"]) == ("2025-10-07", "2025-10-08")
+    assert (found["days missing"], found["missing symbols"]) == (0, [])
+
+    wanted = tmp_path / "symbols.txt"
+    wanted.write_text("NERV\nGRI\n")
+    asked = ["--symbols-file", wanted, "--from", "2025-10-06"]
+    found = answer("coverage", *asked)
+    assert found["missing symbols"] == ["GRI"]
+    assert [(row["symbol"], row["days_missing"]) for row in found["by symbol"]] == [
+        ("GRI", 3),
+        ("NERV", 1),
+    ]
+    assert run("coverage", *asked, "--list", "missing").stdout.split() == ["GRI"]
+    assert run("coverage", *asked, "--list", "there").stdout.split() == ["NERV"]
+    assert "symbols with missing days" in run("coverage", *asked).stdout
+
+
 def test_tables_for_people_say_the_same(raw: Path) -> None:
     run("import-bars", raw, "--timezone", "UTC")
     result = run("detect")

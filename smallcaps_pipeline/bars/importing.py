@@ -22,7 +22,7 @@ from smallcaps_pipeline.bars.update import (
     TABLE,
     StoredBars,
     stored_bars,
-    write_bars,
+    write_cell,
 )
 from smallcaps_pipeline.cells import Cadence, period_from_key, period_key
 from smallcaps_pipeline.lake import Lake
@@ -236,12 +236,5 @@ def _write_symbol(
         # A cell of the provider's stays one: its next days are still to be asked for.
         if before is None or before.is_users:
             before = StoredBars(IMPORTED, last)
-        write_bars(
-            lake,
-            part,
-            symbol,
-            period_from_key(str(key), cadence),
-            complete_to=before.complete_to,
-            source_name=before.source,
-        )
+        write_cell(lake, part, symbol, period_from_key(str(key), cadence), before)
         done.cells.append((symbol, str(key)))

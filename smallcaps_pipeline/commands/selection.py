@@ -1,4 +1,4 @@
-"""What `detect` was asked for: symbols, days and sessions."""
+"""What `detect` or `coverage` was asked for: symbols, days and sessions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Selection:
         symbols_file: Path | None,
         first: date | None,
         last: date | None,
-        sessions: str,
+        sessions: str = ",".join(SESSIONS),
     ) -> Self:
         """Read the options of a command.
 

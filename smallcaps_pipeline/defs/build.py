@@ -6,7 +6,17 @@ import logging
 
 import dagster as dg
 
-from smallcaps_pipeline.defs import bars, events, manifest, micro, report, universe, windows
+from smallcaps_pipeline.defs import (
+    bars,
+    comparison,
+    coverage,
+    events,
+    manifest,
+    micro,
+    report,
+    universe,
+    windows,
+)
 from smallcaps_pipeline.defs.io_managers import io_managers
 from smallcaps_pipeline.defs.jobs import all_jobs
 from smallcaps_pipeline.defs.partitions import build_grid, grid_warning
@@ -20,7 +30,8 @@ from smallcaps_pipeline.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
-STAGES = (universe, bars, events, manifest, windows, micro, report)  # the order of the flow
+# In the order of the flow.
+STAGES = (universe, bars, coverage, comparison, events, manifest, windows, micro, report)
 
 
 def build_definitions(

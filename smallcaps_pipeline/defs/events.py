@@ -36,7 +36,7 @@ def _shards(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
         partitions_def=grid.cells,
         group_name=GROUP,
-        deps=["bars_1m", "universe", "short_interest"],
+        deps=["bars_1m", "universe", "short_interest", "float_shares"],
         owners=[OWNER],
         kinds={"parquet", "polars"},
         metadata=described(EVENTS),

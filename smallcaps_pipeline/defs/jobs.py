@@ -10,8 +10,12 @@ import dagster as dg
 
 REFERENCE: Final = "reference_job"
 DAILY_BARS: Final = "daily_bars_job"
+NEWS: Final = "news_job"
 UNIVERSE: Final = "universe_job"
 BARS: Final = "bars_job"
+DAY_FILES: Final = "day_files_job"
+COMPARISON: Final = "bar_comparison_job"
+COVERAGE: Final = "coverage_job"
 EVENTS: Final = "events_job"
 SUMMARY: Final = "event_summary_job"
 MANIFEST: Final = "manifest_job"
@@ -20,12 +24,16 @@ REPORT: Final = "report_job"
 
 _STAGES: Final = {
     REFERENCE: (
-        ["ticker_details", "short_interest", "splits"],
-        "Fetch what is known of the stocks: details, short interest, splits.",
+        ["ticker_details", "short_interest", "float_shares", "splits", "dividends"],
+        "Fetch what is known of the stocks: details, short interest, float, splits, dividends.",
     ),
     DAILY_BARS: (["daily_bars"], "Fetch daily bars of the whole market, one call a day."),
+    NEWS: (["news"], "Fetch the news of all symbols, a call or two a day."),
     UNIVERSE: (["universe"], "Rank the universe; fills the symbol partitions."),
     BARS: (["bars_1m"], "Fetch the 1-minute bars that are not there yet."),
+    DAY_FILES: (["flat_file_days"], "Fetch day files of the whole market: new and replaced ones."),
+    COVERAGE: (["bar_coverage"], "Say what is there of the bars, what is missing and suspect."),
+    COMPARISON: (["bar_comparison"], "Hold a sample of bars by REST against the day files."),
     EVENTS: (["intraday_events"], "Detect events where bars or thresholds have changed."),
     SUMMARY: (["event_summary"], "Count the events."),
     MANIFEST: (

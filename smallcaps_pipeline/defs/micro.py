@@ -1,6 +1,7 @@
 """Micro: figures of every event from the trades and quotes around it."""
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 
 import dagster as dg
 import polars as pl
@@ -9,7 +10,8 @@ from smallcaps_pipeline.defs.describe import OWNER, described, figures
 from smallcaps_pipeline.defs.partitions import Grid
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.micro import event_features
-from smallcaps_pipeline.schemas import DAILY_BARS, MANIFEST, MICRO_FEATURES, SPLITS
+from smallcaps_pipeline.schemas import DAILY_BARS, MANIFEST, MICRO_FEATURES, NEWS, SPLITS
+from smallcaps_pipeline.sessions import previous_trading_day
 from smallcaps_pipeline.settings import Settings
 from smallcaps_pipeline.universe import previous_close
 from smallcaps_pipeline.windows import Kind, is_stored, profile_of, read_batch, read_interval
@@ -28,6 +30,7 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
             "quote_windows",
             "splits",
             dg.AssetDep("daily_bars", partition_mapping=dg.AllPartitionMapping()),
+            dg.AssetDep("news", partition_mapping=dg.AllPartitionMapping()),
         ],
         owners=[OWNER],
         kinds={"parquet", "polars"},
@@ -45,8 +48,13 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
         planned = _events_of(lake, batch)
         events = _with_trades(lake, planned)
         closes = _previous_closes(lake)
-        parts = [_of_symbol(lake, rows, closes, settings) for rows in _by_symbol(events)]
+        news = news_around(lake, events)
+        parts = [_of_symbol(lake, rows, closes, news, settings) for rows in _by_symbol(events)]
         features = pl.concat(parts) if parts else MICRO_FEATURES.empty()
+        features = features.with_columns(
+            # On a day whose news were not fetched, that of the day before is not the last.
+            pl.when(pl.col("date").is_in(days_with_news(lake, events))).then("news_latency_s")
+        )
         file = lake.batch(MICRO_FEATURES.name, batch)
         lake.write(features, file)
         return dg.MaterializeResult(
@@ -83,13 +91,33 @@ def _by_symbol(events: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _of_symbol(
-    lake: Lake, rows: pl.DataFrame, closes: pl.DataFrame | None, settings: Settings
+    lake: Lake,
+    rows: pl.DataFrame,
+    closes: pl.DataFrame | None,
+    news: pl.DataFrame | None,
+    settings: Settings,
 ) -> pl.DataFrame:
     symbol, start, end = rows.select(
         pl.col("symbol").first(), pl.col("window_start").min(), pl.col("window_end").max()
     ).row(0)
     trades, quotes = (read_interval(lake, symbol, kind, (start, end)) for kind in Kind)
-    return event_features(rows, trades, quotes, previous_close=closes, settings=settings)
+    return event_features(rows, trades, quotes, previous_close=closes, news=news, settings=settings)
+
+
+def days_with_news(lake: Lake, events: pl.DataFrame) -> list[str]:
+    """List those of the events' trading days whose news were fetched."""
+    return [day for day in events["date"].unique() if lake.day(NEWS.name, day).exists()]
+
+
+def news_around(lake: Lake, events: pl.DataFrame) -> pl.DataFrame | None:
+    """Return the news of the events' trading days and those before; None where no day is there."""
+    days = {date.fromisoformat(day) for day in events["date"].unique()}
+    days |= {previous_trading_day(day) for day in days}
+    files = [file for day in sorted(days) if (file := lake.day(NEWS.name, str(day))).exists()]
+    if not files:
+        return None
+    symbols = events["symbol"].unique().implode()
+    return lake.scan(files, NEWS).filter(pl.col("symbol").is_in(symbols)).collect()
 
 
 def _previous_closes(lake: Lake) -> pl.DataFrame | None:

@@ -171,4 +171,5 @@ def _rows(frame: pl.DataFrame | None) -> int:
 def banner_of(lake: Lake) -> str:
     """Return what is said on top of data that are not the provider's own; empty for those."""
     found = sources(lake)
-    return origin(simulated=Source.SIMULATED in found, emulated=Source.EMULATOR in found)
+    emulated = not found.isdisjoint({Source.EMULATOR, Source.LOOPBACK_FILES})
+    return origin(simulated=Source.SIMULATED in found, emulated=emulated)

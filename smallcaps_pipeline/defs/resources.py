@@ -17,6 +17,7 @@ from smallcaps_pipeline.emulator import SimulatedMarket, running
 from smallcaps_pipeline.environment import EMULATOR_KEY, PROVIDER_URL, Environment, claim
 from smallcaps_pipeline.polygon.client import PolygonClient
 from smallcaps_pipeline.polygon.connect import connect
+from smallcaps_pipeline.polygon.flatfiles import FlatFiles, KeyPair, Location
 from smallcaps_pipeline.sessions import (
     Session,
     previous_trading_day,
@@ -37,6 +38,18 @@ class Source(StrEnum):
     SIMULATED = "simulated market"  # the embedded emulator
     EMULATOR = "emulator on loopback"  # another one: simulated or recorded data
     PROVIDER = "provider"
+    FLAT_FILES = "provider's flat files"
+    LOOPBACK_FILES = "flat files on loopback"  # a test's, or a mirror
+
+
+class NoFileKeysError(RuntimeError):
+    """The flat files were asked for without their key pair."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "provider.bars_source is flat_files, which needs its own key pair: set "
+            "MASSIVE_S3_ACCESS_KEY and MASSIVE_S3_SECRET_KEY, or choose bars_source: rest"
+        )
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,37 @@ class Provider:
             with self._connect(url) as client:
                 yield client
 
+    @property
+    def file_source_name(self) -> Source:
+        """What the files say of bars that came from flat files."""
+        loopback = self.environment.has_loopback_files
+        return Source.LOOPBACK_FILES if loopback else Source.FLAT_FILES
+
+    def flat_files(self) -> FlatFiles:
+        """Open the flat files.
+
+        Raises:
+            NoFileKeysError: Their key pair is not in the environment.
+            MixedDataError: Real data would meet simulated data in the lake.
+        """
+        environment, chosen = self.environment, self.settings.provider.flat_files
+        access, secret = environment.s3_access_key, environment.s3_secret_key
+        if access is None or secret is None:
+            raise NoFileKeysError
+        if not environment.has_loopback_files:
+            claim(environment.data_root, simulated=False)
+        return FlatFiles(
+            Location(
+                endpoint=environment.s3_endpoint,
+                bucket=chosen.bucket,
+                prefix=chosen.prefix,
+                region=chosen.region,
+            ),
+            KeyPair(access.get_secret_value(), secret.get_secret_value()),
+            timeout_s=chosen.timeout_s,
+            retries=self.settings.provider.retries,
+        )
+
     def _connect(self, base_url: str) -> PolygonClient:
         limits = self.settings.provider
         if self.environment.is_simulated:  # its own process: there is no plan whose limit holds
@@ -94,8 +138,10 @@ class Provider:
 
     def last_finished_day(self, now: datetime | None = None) -> date:
         """Return the last trading day whose data are complete at the provider."""
-        if self.environment.is_simulated:
-            return SIMULATED_LAST
+        return SIMULATED_LAST if self.environment.is_simulated else self.last_file_day(now)
+
+    def last_file_day(self, now: datetime | None = None) -> date:
+        """Return the last trading day that a day file can be of: files are never simulated."""
         now = now or datetime.now(UTC)
         day = shift_trading_day(trading_day_of(now), 0)
         if now < session_bounds(day)[Session.AH][1] + PUBLICATION_DELAY:

@@ -8,7 +8,7 @@ import dagster as dg
 from smallcaps_pipeline.cells import period_of
 from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.partitions import SYMBOL, Cell, Grid
-from smallcaps_pipeline.sessions import NEW_YORK, is_trading_day
+from smallcaps_pipeline.sessions import NEW_YORK, is_trading_day, shift_trading_day
 from smallcaps_pipeline.settings import Settings
 
 AFTER_PUBLICATION = "0 12 * * 2-6"  # files and corrections of a day are out by 11:00 New York
@@ -26,20 +26,33 @@ def daily_requests(
 ) -> Iterator[dg.RunRequest]:
     """Return the runs that bring in the bars of a trading day and detect its events.
 
+    The day's period comes first, then those that end within the look-back: their last sessions are
+    asked for once more.
+
     Args:
         day: The trading day that is over and published.
         symbols: Symbol partitions, in Dagster's order.
         grid: The partitions.
-        settings: For the number of cells that one run takes.
+        settings: For the number of cells that one run takes, and the look-back.
     """
-    period = period_of(day, grid.cadence)
+    look_back = settings.provider.look_back_sessions
+    days = (shift_trading_day(day, -n) for n in range(look_back + 1))
     size = settings.partitions.cells_per_run
-    for start in range(0, len(symbols), size):
-        chunk = symbols[start : start + size]
-        yield dg.RunRequest(
-            run_key=f"{day} {chunk[0]}",
-            tags=range_tags(Cell(chunk[0], period), Cell(chunk[-1], period)),
-        )
+    for period in dict.fromkeys(period_of(one, grid.cadence) for one in days):
+        if period.last < grid.periods.start.date():
+            return
+        for start in range(0, len(symbols), size):
+            chunk = symbols[start : start + size]
+            yield dg.RunRequest(
+                run_key=f"{day} {period.key} {chunk[0]}",
+                tags=range_tags(Cell(chunk[0], period), Cell(chunk[-1], period)),
+            )
+
+
+def files_request(day: date, settings: Settings) -> dg.RunRequest:
+    """Return the run that brings in a day's file, and replaced ones of the sessions before."""
+    first = shift_trading_day(day, -settings.provider.flat_files.recheck_sessions)
+    return dg.RunRequest(run_key=str(day), tags={RANGE_START: str(first), RANGE_END: str(day)})
 
 
 def ended_day(scheduled: datetime) -> date | None:
@@ -51,15 +64,17 @@ def ended_day(scheduled: datetime) -> date | None:
 def schedules(grid: Grid, settings: Settings) -> Sequence[dg.ScheduleDefinition]:
     """Return all schedules; each is off until it is switched on."""
     closed = dg.SkipReason("the exchange was closed the day before")
+    by_files = settings.provider.bars_source == "flat_files"
 
     @dg.schedule(
         name="daily_update",
-        job=jobs.job(jobs.BARS),
+        job=jobs.job(jobs.DAY_FILES if by_files else jobs.BARS),
         cron_schedule=AFTER_PUBLICATION,
         execution_timezone=NEW_YORK,
         description=(
             "At noon in New York, the day after a trading day: fetch its 1-minute bars of every "
-            "symbol. The sensor new_bars then detects its events."
+            "symbol. The sensor new_bars then detects its events. With flat files: fetch its day "
+            "file, and look again at the last ones; new_day_files then makes the cells."
         ),
     )
     def daily_update(
@@ -68,6 +83,8 @@ def schedules(grid: Grid, settings: Settings) -> Sequence[dg.ScheduleDefinition]
         day = ended_day(context.scheduled_execution_time)
         if day is None:
             return closed
+        if by_files:
+            return [files_request(day, settings)]
         symbols = context.instance.get_dynamic_partitions(SYMBOL)
         return list(daily_requests(day, symbols, grid, settings))
 
@@ -82,4 +99,15 @@ def schedules(grid: Grid, settings: Settings) -> Sequence[dg.ScheduleDefinition]
         day = ended_day(context.scheduled_execution_time)
         return closed if day is None else dg.RunRequest(run_key=str(day), partition_key=str(day))
 
-    return [daily_update, daily_market]
+    @dg.schedule(
+        name="daily_news",
+        job=jobs.job(jobs.NEWS),
+        cron_schedule=AFTER_PUBLICATION,
+        execution_timezone=NEW_YORK,
+        description="At the same time: the news of all symbols, for the events' news latency.",
+    )
+    def daily_news(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        day = ended_day(context.scheduled_execution_time)
+        return closed if day is None else dg.RunRequest(run_key=str(day), partition_key=str(day))
+
+    return [daily_update, daily_market, daily_news]

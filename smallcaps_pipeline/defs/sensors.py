@@ -6,13 +6,15 @@ one manifest. The run key names the state that asked for the run: once per chang
 """
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
 
-from smallcaps_pipeline.cells import period_from_key
+from smallcaps_pipeline.cells import period_from_key, period_of
 from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.batch_runs import batches_under_way, is_busy, tries_of_batches
 from smallcaps_pipeline.defs.launch import pack
@@ -21,11 +23,19 @@ from smallcaps_pipeline.defs.processes import fail_dead_runs
 from smallcaps_pipeline.defs.schedules import range_tags
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.report.escalation import release_of
-from smallcaps_pipeline.schemas import BARS, EVENTS, MANIFEST, MICRO_FEATURES
+from smallcaps_pipeline.schemas import (
+    BAR_COVERAGE,
+    BARS,
+    EVENTS,
+    FLAT_FILE_DAYS,
+    MANIFEST,
+    MICRO_FEATURES,
+)
 from smallcaps_pipeline.settings import Settings
 from smallcaps_pipeline.windows import batch_names
 
 EVERY_S: Final = 30
+COVERAGE_EVERY_S: Final = 300
 DOWNLOADS_AT_ONCE: Final = 4  # runs asked for in one tick; the queue and the pool do the rest
 DETECTIONS_AT_ONCE: Final = 40
 TRIES: Final = 3  # of one batch; after them a person looks at what fails
@@ -80,12 +90,71 @@ def _is_busy(context: dg.SensorEvaluationContext, assets: Collection[str]) -> bo
 def sensors(grid: Grid, settings: Settings) -> Sequence[dg.SensorDefinition]:
     """Return all sensors; each is off until it is switched on."""
     profile = settings.manifest.active_profile
+    by_files = settings.provider.bars_source == "flat_files"
     return [
+        *([_new_day_files(grid, settings)] if by_files else []),
         _new_bars(grid, settings),
+        _new_coverage(),
         _new_events(profile, settings),
         _new_batches(profile, settings),
         _new_figures(profile),
     ]
+
+
+def changed_periods(lake: Lake, grid: Grid, cursor: str | None) -> tuple[dict[str, str], list[str]]:
+    """Return the state of the day files by period, and the periods in which it is not the cursor's.
+
+    Args:
+        lake: Where the day files lie.
+        grid: For the length of a period.
+        cursor: The state as it was, as JSON; None = no period was seen.
+    """
+    by_period: dict[str, list[Path]] = {}
+    for file in lake.files(FLAT_FILE_DAYS.name):
+        day = date.fromisoformat(file.stem.removeprefix("date="))
+        by_period.setdefault(period_of(day, grid.cadence).key, []).append(file)
+    state = {key: files_state(files) or "" for key, files in sorted(by_period.items())}
+    before = json.loads(cursor) if cursor else {}
+    return state, [key for key, digest in state.items() if before.get(key) != digest]
+
+
+def _new_day_files(grid: Grid, settings: Settings) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="new_day_files",
+        job=jobs.job(jobs.BARS),
+        minimum_interval_seconds=EVERY_S,
+        description=(
+            "When day files are new or replaced and none is being fetched: bring the cells of all "
+            "symbols in their periods up to date."
+        ),
+    )
+    def new_day_files(
+        context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
+    ) -> dg.SensorResult | dg.SkipReason:
+        if _is_busy(context, [FLAT_FILE_DAYS.name, BARS.name]):
+            return dg.SkipReason("day files or bars are being made")
+        state, changed = changed_periods(lake, grid, context.cursor)
+        symbols = context.instance.get_dynamic_partitions(SYMBOL)
+        if not changed or not symbols:
+            return dg.SkipReason("no day file is new, or there is no symbol yet")
+        cells = [
+            Cell(symbol, period_from_key(key, grid.cadence))
+            for key in changed
+            for symbol in symbols
+        ]
+        cubes = pack(cells, symbols, grid.cadence, settings.partitions.cells_per_run)
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(
+                    run_key=f"{cube.first.key} {cube.last.key} {state[cube.last.period.key]}",
+                    tags=range_tags(cube.first, cube.last),
+                )
+                for cube in cubes
+            ],
+            cursor=json.dumps(state),
+        )
+
+    return new_day_files
 
 
 def _new_bars(grid: Grid, settings: Settings) -> dg.SensorDefinition:
@@ -122,6 +191,26 @@ def _new_bars(grid: Grid, settings: Settings) -> dg.SensorDefinition:
         )
 
     return new_bars
+
+
+def _new_coverage() -> dg.SensorDefinition:
+    @dg.sensor(
+        name="new_coverage",
+        job=jobs.job(jobs.COVERAGE),
+        minimum_interval_seconds=COVERAGE_EVERY_S,
+        description="When bars have changed and no fetch runs: say anew what is there and missing.",
+    )
+    def new_coverage(
+        context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
+    ) -> dg.SensorResult | dg.SkipReason:
+        if _is_busy(context, [BARS.name, BAR_COVERAGE.name]):
+            return dg.SkipReason("bars or their coverage are being made")
+        state = files_state(file for _, _, file in lake.cells(BARS.name))
+        if state is None or state == context.cursor:
+            return dg.SkipReason("no bars have changed")
+        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=state)], cursor=state)
+
+    return new_coverage
 
 
 def _new_events(profile: str, settings: Settings) -> dg.SensorDefinition:

@@ -207,7 +207,7 @@ class SimulatedMarket:
         rows = [
             (
                 one.symbol,
-                self._last,
+                self._first,  # a simulated float never changes
                 one.float_shares,
                 round(100.0 * one.float_shares / one.shares_outstanding, 2),
             )

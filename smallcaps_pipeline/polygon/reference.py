@@ -166,16 +166,16 @@ class ReferenceEndpoints:
         )
         return self._dated(request, wire.DIVIDENDS, "ex_dividend_date", start, end)
 
-    def news(self, *, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
-        """Fetch news that name a symbol, published in [start, end).
+    def news(self, *, start: datetime, end: datetime, symbol: str | None = None) -> pl.DataFrame:
+        """Fetch news published in [start, end), those that name a symbol or all.
 
         Returns:
-            Rows of the NEWS table for this symbol, sorted by publication, then id.
+            Rows of the NEWS table (for this symbol), sorted by publication, then id, then symbol.
         """
         require_order(start, end)
         request = Request.of(
             path_of("v2", "reference", "news"),
-            ticker=checked_symbol(symbol),
+            ticker=None if symbol is None else checked_symbol(symbol),
             published_utc__gte=rfc3339(start),
             published_utc__lt=rfc3339(end),
             order="asc",
@@ -184,7 +184,8 @@ class ReferenceEndpoints:
         )
         frame, _ = self._all(request, wire.NEWS)
         require_inside(frame, within("published_at", start, end), request)
-        return each_once(frame.filter(pl.col("symbol") == symbol), schemas.NEWS, request)
+        asked = frame if symbol is None else frame.filter(pl.col("symbol") == symbol)
+        return each_once(asked, schemas.NEWS, request, by=("published_at", "news_id", "symbol"))
 
     def conditions(self) -> pl.DataFrame:
         """Fetch the condition codes of stock trades and quotes, rows of the CONDITIONS table."""

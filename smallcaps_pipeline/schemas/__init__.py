@@ -8,10 +8,18 @@ Instants are UTC and name the start of what they label; `date` is a trading day 
 Prices are US dollars as traded. Null means unknown; NaN is never stored.
 """
 
+from smallcaps_pipeline.schemas.coverage import (
+    BAR_COMPARISON,
+    BAR_COVERAGE,
+    DAY_COVERAGE,
+    SUSPECTS,
+    SYMBOL_COVERAGE,
+)
 from smallcaps_pipeline.schemas.events import (
     BARS,
     EVENT_SUMMARY,
     EVENTS,
+    FLAT_FILE_DAYS,
     REFERENCE,
     SET_ASIDE,
 )
@@ -71,16 +79,20 @@ from smallcaps_pipeline.schemas.windows import (
 
 __all__ = [
     "BARS",
+    "BAR_COMPARISON",
+    "BAR_COVERAGE",
     "BOOL",
     "CONDITIONS",
     "CRITERIA",
     "DAILY_BARS",
     "DATE",
+    "DAY_COVERAGE",
     "DIVIDENDS",
     "EVENTS",
     "EVENT_SUMMARY",
     "EXCHANGES",
     "F64",
+    "FLAT_FILE_DAYS",
     "FLOAT_SHARES",
     "FUNNEL",
     "HALT",
@@ -103,6 +115,8 @@ __all__ = [
     "SPLITS",
     "STORED",
     "STR",
+    "SUSPECTS",
+    "SYMBOL_COVERAGE",
     "TICKER_DETAILS",
     "TICKER_EVENTS",
     "TRADES",

@@ -31,6 +31,13 @@ BARS = Table(
     ("symbol", "timestamp"),
 )
 
+FLAT_FILE_DAYS = Table(
+    "flat_file_days",
+    "one symbol and traded minute of a trading day, the whole market's",
+    BARS.columns,
+    ("symbol", "timestamp"),
+)
+
 SET_ASIDE = Table(
     "bars_set_aside",
     "one bar that is not used, with the reason",

@@ -30,7 +30,7 @@ TICKER_DETAILS = Table(
         ("delisted_at", UTC_US, "end of the listing, null while listed"),
         ("market_cap", F64, "USD; null where unknown"),
         ("shares_outstanding", F64, "shares of the class; null where unknown"),
-        ("float_shares", F64, "free float, shares; null where unknown"),
+        ("float_shares", F64, "free float, shares; null from the provider, see float_shares"),
         ("round_lot", F64, "shares in a round lot"),
         ("as_of", DATE, "date that the facts describe"),
     ),
@@ -90,14 +90,14 @@ NEWS = Table(
 
 FLOAT_SHARES = Table(
     "float_shares",
-    "one stock's free float, the latest known: it has no history",
+    "one stock and date: its free float; the provider has the latest only",
     columns(
         ("symbol", STR, "ticker"),
         ("effective_date", DATE, "date that the figures describe"),
         ("float_shares", F64, "free float, shares"),
         ("float_pct", F64, "free float / shares outstanding, percent; null where not given"),
     ),
-    ("symbol",),
+    ("symbol", "effective_date"),
 )
 
 DIVIDENDS = Table(

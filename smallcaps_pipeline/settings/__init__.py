@@ -20,6 +20,7 @@ from smallcaps_pipeline.settings.detection import (
     Events,
     Features,
     Filters,
+    FlatFiles,
     Partitions,
     Provider,
     Score,
@@ -27,6 +28,7 @@ from smallcaps_pipeline.settings.detection import (
     Universe,
 )
 from smallcaps_pipeline.settings.judgement import (
+    BarKpis,
     EventKpis,
     Extension,
     Kpis,
@@ -52,6 +54,7 @@ from smallcaps_pipeline.settings.manifest import (
 __all__ = [
     "CONFIG_VARIABLE",
     "SHIPPED_CONFIG",
+    "BarKpis",
     "BarsBySession",
     "ByDirection",
     "BySession",
@@ -62,6 +65,7 @@ __all__ = [
     "Extension",
     "Features",
     "Filters",
+    "FlatFiles",
     "Kpis",
     "Manifest",
     "Micro",

@@ -67,9 +67,21 @@ class Partitions(Section):
     cells_per_run: PositiveInt
 
 
+class FlatFiles(Section):
+    """Where the day files lie, and how often they are looked at again."""
+
+    bucket: str
+    prefix: str
+    region: str
+    timeout_s: PositiveFloat
+    recheck_sessions: NonNegativeInt
+
+
 class Provider(Section):
     """How the provider is called: limits, retries, time-outs."""
 
+    bars_source: Literal["rest", "flat_files"]
+    flat_files: FlatFiles
     calls_per_minute: PositiveInt | None
     calls_per_second: PositiveInt | None
     connections: PositiveInt
@@ -78,6 +90,7 @@ class Provider(Section):
     retry_wait_s: NonNegativeFloat
     retry_wait_max_s: NonNegativeFloat
     page_limit: Annotated[int, Field(ge=1, le=50_000)]
+    look_back_sessions: NonNegativeInt
     adjusted: bool
 
     @model_validator(mode="after")

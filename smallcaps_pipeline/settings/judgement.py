@@ -56,6 +56,23 @@ class Micro(Section):
     news_hours: PositiveInt
 
 
+class BarKpis(Section):
+    """What is suspect in bars, and how much of it is allowed."""
+
+    liquid_rth_pct: Percent
+    halt_minutes: PositiveInt
+    usual_sessions: PositiveInt
+    usual_min_bars: PositiveInt
+    thin_pct: Percent
+    max_missing_days_pct: Percent
+    max_hole_pct: Percent
+    max_vwap_outside_pct: Percent
+    max_thin_days_pct: Percent
+    max_odd_days: NonNegativeInt
+    compare_symbol_days: PositiveInt
+    max_compare_differ_pct: Percent
+
+
 class EventKpis(Section):
     """Allowed ranges of an event shard's figures."""
 
@@ -83,6 +100,7 @@ class WindowKpis(Section):
 class Kpis(Section):
     """Allowed ranges of what the asset checks measure."""
 
+    bars: BarKpis
     events: EventKpis
     windows: WindowKpis
 

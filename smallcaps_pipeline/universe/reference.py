@@ -4,7 +4,8 @@ Belongs here: from which trading day a fact was public. Keep out: what the filte
 
 No fact is used before it was known:
 
-    float             from the date that the details describe, if a trading day, else the next
+    float             from the trading day after the date that it describes; of dated details,
+                      from that date, if a trading day, else the next
     tier              from the trading day after the ranking's, whose own close it contains
     short interest    from the 9th trading day after the settlement date
 """
@@ -16,7 +17,13 @@ from typing import Final
 
 import polars as pl
 
-from smallcaps_pipeline.schemas import REFERENCE, SHORT_INTEREST, TICKER_DETAILS, UNIVERSE
+from smallcaps_pipeline.schemas import (
+    FLOAT_SHARES,
+    REFERENCE,
+    SHORT_INTEREST,
+    TICKER_DETAILS,
+    UNIVERSE,
+)
 from smallcaps_pipeline.sessions import calendar, check_in_calendar
 
 # FINRA provides short interest for publication on the 8th business day after the settlement date
@@ -26,7 +33,10 @@ FACTS: Final = ("float_shares", "short_interest_shares", "days_to_cover", "tier"
 
 
 def reference_table(
-    universe: pl.DataFrame, details: pl.DataFrame, short_interest: pl.DataFrame
+    universe: pl.DataFrame,
+    details: pl.DataFrame,
+    short_interest: pl.DataFrame,
+    floats: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return the facts that the event filters use, from the day on which each was public.
 
@@ -34,6 +44,7 @@ def reference_table(
         universe: Rows of `schemas.UNIVERSE`, of one ranking or of several dates.
         details: Rows of `schemas.TICKER_DETAILS`, of one date or of several.
         short_interest: Rows of `schemas.SHORT_INTEREST`.
+        floats: Rows of `schemas.FLOAT_SHARES`, of one date or of several; None = not known.
 
     Returns:
         One row per symbol and day on which a fact changed (`schemas.REFERENCE`), sorted by symbol
@@ -52,6 +63,14 @@ def reference_table(
             "settlement_date",
             SHORT_INTEREST_LAG_SESSIONS,
             ["short_interest_shares", "days_to_cover"],
+        ),
+        _known(
+            FLOAT_SHARES.empty()
+            if floats is None
+            else FLOAT_SHARES.conform(floats, "float_shares"),
+            "effective_date",
+            1,
+            ["float_shares"],
         ),
         _known(UNIVERSE.conform(universe, "universe"), "as_of", 1, ["tier"]),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -12,6 +13,7 @@ import pytest
 
 from smallcaps_pipeline.bars import Reason
 from smallcaps_pipeline.bars.update import (
+    FINISHED_LEVEL,
     IMPORTED,
     BarUpdate,
     CellState,
@@ -20,6 +22,7 @@ from smallcaps_pipeline.bars.update import (
 )
 from smallcaps_pipeline.cells import Period, period_of
 from smallcaps_pipeline.lake import Lake, read_metadata
+from smallcaps_pipeline.parquet import COMPRESSION_LEVEL
 from smallcaps_pipeline.schemas import BARS
 
 MONTH = period_of(date(2025, 10, 7), "month")
@@ -156,3 +159,94 @@ def test_failed_request_leaves_the_cell_as_it_was(lake: Lake) -> None:
         update(lake, Broken([]), through=date(2025, 10, 2))
     assert file.read_bytes() == before
     assert update(lake, source, through=date(2025, 10, 1)).state == CellState.CURRENT
+
+
+# look-back ------------------------------------------------------------------------------------
+
+
+def grow(lake: Lake, source: Source, through: date, look_back: int = 3) -> BarUpdate:
+    return update_bars(
+        lake, source, "AEMD", MONTH, through=through, source_name="test", look_back=look_back
+    )
+
+
+def test_sessions_of_the_look_back_are_asked_for_in_the_same_call(lake: Lake) -> None:
+    """The three sessions before Tuesday the 14th are the 13th, the 10th and the 9th."""
+    source = Source([])
+    grow(lake, source, date(2025, 10, 13))
+    grow(lake, source, date(2025, 10, 14))
+    assert source.asked[1] == ("AEMD", date(2025, 10, 9), date(2025, 10, 15))
+    grow(lake, source, date(2025, 10, 14))
+    assert len(source.asked) == 2  # nothing is newer: nothing is asked for
+
+
+def test_look_back_does_not_reach_before_the_period(lake: Lake) -> None:
+    source = Source([])
+    grow(lake, source, date(2025, 10, 1))
+    grow(lake, source, date(2025, 10, 2))
+    assert source.asked[1][1] == date(2025, 10, 1)
+
+
+def test_later_answer_replaces_the_days_it_covers(lake: Lake) -> None:
+    """Late prints add, corrections take away; what the provider withdraws goes."""
+    days = [date(2025, 10, day) for day in (1, 6, 7, 8)]
+    grow(lake, Source([bar_on(day, volume=100) for day in days]), date(2025, 10, 8))
+    later = [bar_on(days[2], volume=150), bar_on(days[3], volume=40), bar_on(date(2025, 10, 9))]
+    done = grow(lake, Source(later), date(2025, 10, 9))
+    stored = lake.read(done.file, BARS).select(pl.col("timestamp").dt.date().dt.day(), "volume")
+    assert stored.rows() == [(1, 100), (7, 150), (8, 40), (9, 100)]
+
+
+def test_what_was_set_aside_is_remembered_by_day(lake: Lake) -> None:
+    first, second = date(2025, 10, 1), date(2025, 10, 8)
+    bad = Source([bar_on(first, volume=-1), bar_on(second, open_=11)])
+    grow(lake, bad, second)
+    file = grow(lake, Source([bar_on(second), bar_on(date(2025, 10, 9))]), date(2025, 10, 9)).file
+    assert (read_metadata(file) or {})["set_aside"] == {
+        "2025-10-01": {Reason.VOLUME_NEGATIVE.value: 1}  # the 8th was asked for again, and is good
+    }
+
+
+def test_last_sessions_of_a_period_that_ended_are_asked_for_until_the_look_back_is_over(
+    lake: Lake,
+) -> None:
+    """October ends on Friday the 31st; three sessions later is Wednesday, 5 November."""
+    last = date(2025, 10, 31)
+    grow(lake, Source([bar_on(last, volume=100)]), last)
+    late = Source([bar_on(last, volume=120)])
+    done = grow(lake, late, date(2025, 11, 3))
+    assert late.asked == [("AEMD", date(2025, 10, 29), date(2025, 11, 1))]
+    assert lake.read(done.file, BARS)["volume"].to_list() == [120]
+    assert grow(lake, late, date(2025, 11, 3)).state == CellState.CURRENT
+    grow(lake, late, date(2025, 11, 5))
+    for through in (date(2025, 11, 6), date(2025, 12, 31)):
+        assert grow(lake, late, through).state == CellState.CURRENT
+    assert len(late.asked) == 2
+    settled = done.file.read_bytes()
+    other = Lake(lake.root / "other")  # asked for long after: the same file
+    assert grow(other, late, date(2025, 12, 31)).file.read_bytes() == settled
+
+
+def test_last_year_of_the_calendar_can_be_asked_for(lake: Lake) -> None:
+    year = period_of(date(2035, 6, 1), "year")
+    done = update_bars(
+        lake, Source([]), "A", year, through=date(2035, 6, 1), source_name="test", look_back=3
+    )
+    assert done.state == CellState.WRITTEN
+
+
+def test_cell_that_grows_is_written_fast_and_a_finished_one_small(lake: Lake) -> None:
+    """A tenth smaller costs three times the time: too much for what is rewritten every day."""
+    levels = []
+
+    class Noting(Lake):
+        def write(self, *arguments: Any, level: int = COMPRESSION_LEVEL, **named: Any) -> int:
+            levels.append(level)
+            return super().write(*arguments, level=level, **named)
+
+    noting = Noting(lake.root)
+    august = period_of(date(2025, 8, 1), "month")  # ends on a Sunday, its last session is the 29th
+    for through in (date(2025, 8, 28), date(2025, 8, 29)):
+        update_bars(noting, Source([]), "A", august, through=through, source_name="test")
+    write_bars(noting, bars_of(), "B", MONTH, complete_to=date(2025, 10, 1), source_name=IMPORTED)
+    assert levels == [COMPRESSION_LEVEL, FINISHED_LEVEL, FINISHED_LEVEL]

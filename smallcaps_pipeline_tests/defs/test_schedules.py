@@ -97,13 +97,25 @@ def test_update_covers_every_symbol_in_runs_of_bounded_size(
 
 
 @pytest.mark.parametrize(
-    ("cadence", "period"),
-    [("year", "2025"), ("quarter", "2025-10"), ("week", "2025-11-24"), ("day", "2025-11-25")],
+    ("cadence", "day", "periods"),
+    [
+        ("year", date(2025, 11, 25), ["2025"]),
+        ("year", date(2026, 1, 6), ["2026", "2025"]),  # the 5th, the 2nd, 31 December
+        ("year", date(2026, 1, 7), ["2026"]),
+        ("quarter", date(2025, 11, 25), ["2025-10"]),
+        ("week", date(2025, 11, 25), ["2025-11-24", "2025-11-17"]),
+        ("day", date(2025, 11, 25), ["2025-11-25", "2025-11-24", "2025-11-21", "2025-11-20"]),
+    ],
 )
-def test_update_is_of_the_period_of_the_day_that_ended(cadence: Cadence, period: str) -> None:
+def test_update_is_of_the_day_that_ended_and_of_periods_within_the_look_back(
+    cadence: Cadence, day: date, periods: list[str]
+) -> None:
     settings = settings_of(cadence)
-    (request,) = daily_requests(date(2025, 11, 25), ["A", "B"], build_grid(settings), settings)
-    assert (request.tags[RANGE_START], request.tags[RANGE_END]) == (f"{period}|A", f"{period}|B")
+    requests = list(daily_requests(day, ["A", "B"], build_grid(settings), settings))
+    assert [(r.tags[RANGE_START], r.tags[RANGE_END]) for r in requests] == [
+        (f"{period}|A", f"{period}|B") for period in periods
+    ]
+    assert len({request.run_key for request in requests}) == len(periods)
 
 
 def test_first_of_january_brings_in_the_year_that_ended(

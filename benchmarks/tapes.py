@@ -16,13 +16,14 @@ from smallcaps_pipeline.schemas import QUOTES, TRADES, Table
 Array = np.ndarray[Any, Any]
 VENUES = np.array([8, 11, 12, 15, 16, 19, 21])
 OFF_EXCHANGE = 4
-CODES = ([], [37], [14, 37], [41], [14, 41])
+CODES: tuple[list[int], ...] = ([], [37], [14, 37], [41], [14, 41])
 
 
 def tape_times(rng: np.random.Generator, rows: int, start_ns: int, minutes: float) -> Array:
     """Return ascending instants that fill some minutes."""
     reached = np.cumsum(rng.lognormal(0, 1.5, rows))
-    return (reached / reached[-1] * (minutes * 60e9 - 1)).astype(np.int64) + start_ns
+    times: Array = (reached / reached[-1] * (minutes * 60e9 - 1)).astype(np.int64) + start_ns
+    return times
 
 
 def trade_tape(seed: int, rows: int, start_ns: int, minutes: float) -> pl.DataFrame:

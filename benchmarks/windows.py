@@ -1,6 +1,6 @@
 """How fast windows are fetched and reduced, and how small they are.
 
-Run: uv run python benchmarks/windows.py [reduce | size | fetch | limit | memory]
+Run: uv run python -m benchmarks.windows [reduce | size | fetch | limit | memory]
 
 `fetch` and `limit` talk to the emulator in a process of its own, on the same machine. `fetch` is
 stated as a ratio to decoding the same pages alone; the old plain loop (one request at a time, a
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ import httpx
 import numpy as np
 import polars as pl
 import psutil
-from tapes import quote_tape, trade_tape
 
+from benchmarks.tapes import quote_tape, trade_tape
 from smallcaps_pipeline.emulator import Options, SimulatedMarket, running
 from smallcaps_pipeline.emulator.source import WIRE_TRADES
 from smallcaps_pipeline.lake import Lake
@@ -68,12 +68,13 @@ def measure_reduction(rows: int = 5_000_000) -> None:
     trades = trade_tape(2, rows // 10, OPEN_NS, MINUTES)["timestamp"]
     floor = best_of(5, lambda: quotes[np.arange(rows)])
     reduce_nbbo(quotes.head(10), by_change=True, max_hz=5, trade_times=trades)  # compile
-    for name, level in (
-        ("core: change@5Hz", {"by_change": True, "max_hz": 5}),
-        ("plus: all@20Hz", {"by_change": False, "max_hz": 20}),
-        ("change", {"by_change": True}),
-    ):
-        took = best_of(5, lambda level=level: reduce_nbbo(quotes, trade_times=trades, **level))
+    levels: dict[str, dict[str, Any]] = {
+        "core: change@5Hz": {"by_change": True, "max_hz": 5},
+        "plus: all@20Hz": {"by_change": False, "max_hz": 20},
+        "change": {"by_change": True},
+    }
+    for name, level in levels.items():
+        took = best_of(5, partial(reduce_nbbo, quotes, trade_times=trades, **level))
         print(f"reduce {name:20} {rows / took / 1e6:7.1f} M quotes/s  {took / floor:5.2f} x a copy")
 
 
@@ -106,8 +107,8 @@ class DenseMarket(SimulatedMarket):
 
     def __init__(self, trades: int, quotes: int, symbols: int) -> None:
         super().__init__(symbols=symbols, first=DAY, last=DAY)
-        self.trades = cache(lambda symbol, day: self._trades(symbol, trades))  # type: ignore[method-assign]
-        self.quotes = cache(lambda symbol, day: self._quotes(symbol, quotes))  # type: ignore[method-assign]
+        self.trades = cache(lambda symbol, day: self._trades(symbol, trades))
+        self.quotes = cache(lambda symbol, day: self._quotes(symbol, quotes))
 
     def _trades(self, symbol: str, rows: int) -> pl.DataFrame:
         tape = trade_tape(len(symbol), rows, OPEN_NS, MINUTES)
@@ -154,7 +155,7 @@ def settings_for(calls_per_minute: int | None = None) -> Settings:
 
 def plan_of(symbols: list[str], minutes: int, settings: Settings) -> pl.DataFrame:
     """Return a plan of windows that tile the session of each symbol, unreduced."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for symbol in symbols:
         for number in range(MINUTES // minutes):
             start = OPEN + timedelta(minutes=number * minutes)

@@ -213,12 +213,15 @@ def find(b: Bars, thresholds: Record, found: Array) -> None:
 
 @compiled
 def describe(b: Bars, figures: Figures, confirm_bars: int, confirm_spike_x: float) -> None:
-    """Fill in the figures of the bars on which an event is."""
+    """Fill in the figures of the bars on which an event is; their rows rise."""
+    day_end = -1
     for at in range(figures.row.size):
         i = figures.row[at]
+        if i > day_end:
+            day_end = _day_end(b, i)
         figures.spike_x[at] = b.spike_x[i]
         figures.dollar_volume_so_far[at] = b.dollar_volume_so_far[i]
-        figures.label_dollar_volume_day[at] = b.dollar_volume_so_far[_day_end(b, i)]
+        figures.label_dollar_volume_day[at] = b.dollar_volume_so_far[day_end]
         figures.vwap_rth[at] = b.vwap_rth[i]
         figures.change_5m[at] = change(b, i, 5)  # whatever price_momentum looks back on
         figures.drop_from_high[at] = drop_from_high(b, i)

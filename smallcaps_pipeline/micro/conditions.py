@@ -18,8 +18,9 @@ codes of the second row (sold out of sequence, derivatively priced and the like)
 another moment: they widen a bar but say nothing about where the market is now. (Rejected:
 counting whatever updates high/low; a print of minutes ago would turn the tick rule.)
 
-(*) Form T (12) counts for price outside regular hours, where the provider's minute bars take it.
-13 (extended hours, sold out of sequence) does not. 41 has no rule and is ignored.
+(*) Form T (12) counts for price outside regular hours, where the provider's minute bars take it:
+for high and low as for open and close. 13 (extended hours, sold out of sequence) does not. 41 has
+no rule and is ignored.
 
 Condition codes that are null are not known: the trade is taken as regular.
 
@@ -43,6 +44,7 @@ class UpdateRule(NamedTuple):
 
 
 FORM_T: Final = 12
+NO_RULE: Final = 41  # trade-thru exempt: known, and ignored
 REOPENING_PRINTS: Final = (18, 28)
 EXISTING_CORRECTIONS: Final = (0, 1)  # as reported; corrected values at the original time
 
@@ -62,6 +64,7 @@ UPDATE_RULES: Final = {code: rule for rule, codes in _CODES_BY_RULE.items() for 
 
 NO_VOLUME: Final = sorted(code for code, rule in UPDATE_RULES.items() if not rule.volume)
 NO_PRICE: Final = sorted(code for code, rule in UPDATE_RULES.items() if not rule.open_close)
+NO_RANGE: Final = sorted(code for code, rule in UPDATE_RULES.items() if not rule.high_low)
 
 
 def exists(correction: pl.Expr) -> pl.Expr:
@@ -81,8 +84,17 @@ def counts_for_price(conditions: pl.Expr, in_rth: pl.Expr) -> pl.Expr:
         conditions: Condition codes (List); null = not known.
         in_rth: Whether the trade was in regular hours (Boolean, not null).
     """
-    never = [code for code in NO_PRICE if code != FORM_T]
-    return ~_has_any(conditions, never) & ~(has_form_t(conditions) & in_rth)
+    return _allowed(conditions, NO_PRICE, in_rth)
+
+
+def counts_for_range(conditions: pl.Expr, in_rth: pl.Expr) -> pl.Expr:
+    """Say whether a trade can set a bar's high or low (Boolean, never null).
+
+    Args:
+        conditions: Condition codes (List); null = not known.
+        in_rth: Whether the trade was in regular hours (Boolean, not null).
+    """
+    return _allowed(conditions, NO_RANGE, in_rth)
 
 
 def has_form_t(conditions: pl.Expr) -> pl.Expr:
@@ -93,6 +105,12 @@ def has_form_t(conditions: pl.Expr) -> pl.Expr:
 def is_reopening(conditions: pl.Expr) -> pl.Expr:
     """Say whether a trade is the auction print that reopens a halted stock."""
     return _has_any(conditions, list(REOPENING_PRINTS))
+
+
+def _allowed(conditions: pl.Expr, forbidden: list[int], in_rth: pl.Expr) -> pl.Expr:
+    """Say whether no code forbids it, Form T doing so in regular hours alone."""
+    never = [code for code in forbidden if code != FORM_T]
+    return ~_has_any(conditions, never) & ~(has_form_t(conditions) & in_rth)
 
 
 def _has_any(conditions: pl.Expr, codes: list[int]) -> pl.Expr:

@@ -70,15 +70,15 @@ def event_features(
         CalendarRangeError: A trade lies beyond the exchange calendar.
     """
     micro = (settings or load_settings()).micro
-    _check_manifest(manifest_rows)
+    require_manifest(manifest_rows)
     if manifest_rows.is_empty():
         return MICRO_FEATURES.empty()
     events = _with_previous_close(event_bounds(manifest_rows), previous_close)
     symbols = manifest_rows["symbol"].unique().to_list()
     known_quotes = QUOTES.empty() if quotes is None else quotes
-    tape = slice_rows(events, prepare_tape(_named(trades, symbols, "trades")))
+    tape = slice_rows(events, prepare_tape(with_symbol(trades, symbols, "trades")))
     book = slice_rows(
-        events, prepare_book(_named(known_quotes, symbols, "quotes")), row_before=True
+        events, prepare_book(with_symbol(known_quotes, symbols, "quotes")), row_before=True
     )
     figures = _figures(events, tape, book, micro).join(
         news_latency(events, _checked_news(news), hours=micro.news_hours), on="event"
@@ -149,7 +149,8 @@ def _bar_mids(book: pl.DataFrame, events: pl.DataFrame, *, lag_ns: int) -> pl.Da
     return at_start.join(at_end, on="event", validate="1:1")
 
 
-def _check_manifest(manifest_rows: pl.DataFrame) -> None:
+def require_manifest(manifest_rows: pl.DataFrame) -> None:
+    """Raise where manifest rows lack what the stage needs, or have naive timestamps."""
     if missing := select_missing(manifest_rows, MANIFEST_COLUMNS):
         raise SchemaError(
             f"manifest_rows: lacks the columns {missing}; it has {manifest_rows.columns}"
@@ -159,7 +160,7 @@ def _check_manifest(manifest_rows: pl.DataFrame) -> None:
     )
 
 
-def _named(frame: pl.DataFrame, symbols: list[str], what: str) -> pl.DataFrame:
+def with_symbol(frame: pl.DataFrame, symbols: list[str], what: str) -> pl.DataFrame:
     """Return the rows of the events' symbols, each with its symbol."""
     prices = ("price", "size") if what == "trades" else ("bid_price", "ask_price")
     require_columns(frame, ["timestamp", *prices], what)

@@ -45,7 +45,7 @@ def prepare_tape(trades: pl.DataFrame) -> pl.DataFrame:
         trades: Rows of `schemas.TRADES` with `symbol`; all but symbol, timestamp, price and size
             may be left out.
     """
-    rows = _unique(_ordered(trades), TRADES)
+    rows = unique_rows(ordered_rows(trades), TRADES)
     return (
         with_hours(with_absent(rows, TRADES, "conditions", "correction"))
         .filter(exists(pl.col("correction")))
@@ -71,7 +71,7 @@ def prepare_book(quotes: pl.DataFrame) -> pl.DataFrame:
         quotes: Rows of `schemas.QUOTES` with `symbol`; all but symbol, timestamp, bid_price and
             ask_price may be left out.
     """
-    rows = with_absent(_unique(_ordered(quotes), QUOTES), QUOTES, "indicators")
+    rows = with_absent(unique_rows(ordered_rows(quotes), QUOTES), QUOTES, "indicators")
     marks = pl.col("indicators").list.eval(pl.element().is_in(HALT_INDICATORS)).list.any()
     return rows.select(
         "symbol",
@@ -155,13 +155,14 @@ def with_hours(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _ordered(rows: pl.DataFrame) -> pl.DataFrame:
+def ordered_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with `at_ns`, by symbol, instant and sequence number where there is one."""
     by = ["symbol", "at_ns", *(["sequence_number"] if "sequence_number" in rows.columns else [])]
     timed = rows.with_columns(at_ns=nanoseconds(pl.col("timestamp"))).drop_nulls("at_ns")
     return timed.sort(by, maintain_order=True)
 
 
-def _unique(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+def unique_rows(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Take a row once that two stored windows both hold (the quote before a window, say).
 
     Rows without a sequence number have no identity: they all stay. In ordered rows copies are

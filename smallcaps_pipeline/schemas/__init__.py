@@ -22,6 +22,7 @@ from smallcaps_pipeline.schemas.manifest import (
 from smallcaps_pipeline.schemas.micro import (
     HALT,
     MICRO_FEATURES,
+    MICRO_QUALITY,
 )
 from smallcaps_pipeline.schemas.table import (
     BOOL,
@@ -83,6 +84,7 @@ __all__ = [
     "I64",
     "MANIFEST",
     "MICRO_FEATURES",
+    "MICRO_QUALITY",
     "NEWS",
     "PLAN",
     "PREVIOUS_CLOSE",

@@ -75,8 +75,35 @@ class WindowKpis(Section):
     """Allowed ranges of a download batch's figures."""
 
     min_rth_with_trades_pct: Percent
-    max_crossed_or_locked_pct: Percent
+    pm_with_trades_pct: Range
+    ah_with_trades_pct: Range
     max_empty_quotes_pct: Percent
+    max_one_sided_pct: Percent
+    max_crossed_or_locked_pct: Percent
+    max_crossed_pct: Percent
+    max_quote_unit_differs_pct: Percent
+    max_out_of_order_pct: Percent
+    max_duplicated_pct: Percent
+    max_ids_repeated_pct: Percent
+    max_bad_trades_pct: Percent
+    max_cancelled_pct: Percent
+    max_unknown_conditions_pct: Percent
+    max_without_conditions_pct: Percent
+    max_time_rounded_pct: Percent
+    latency_p50_ms: Range
+    latency_p99_ms: Range
+    max_latency_negative_pct: Percent
+    trades_per_minute_p50: Range
+    trades_per_minute_p99: Range
+    megabytes_p99: Range
+    extended_pct: Range
+    max_bars_missing_pct: Percent
+    max_bars_without_trades_pct: Percent
+    max_bar_price_differs_pct: Percent
+    max_bar_volume_differs_pct: Percent
+    max_bar_vwap_outside_pct: Percent
+    max_bars_rescaled_pct: Percent
+    max_halts_with_bars_pct: Percent
     disk_warning_pct: Percent
 
 

@@ -275,9 +275,9 @@ def restriction(tape: list[Trade], close: float | None, day: str, bar_end: int) 
     assert previous is not None
     for t in tape:
         of_the_day = str((EPOCH + timedelta(microseconds=t.at // 1000)).astimezone(NEW_YORK_TZ))
-        if t.in_rth and t.for_price and t.price and of_the_day.startswith(day):
-            if 10 * t.price <= 9 * previous:
-                return {"ssr_active": t.at < bar_end, "label_ssr_from": t.at}
+        eligible = t.in_rth and t.for_price and of_the_day.startswith(day)
+        if eligible and t.price is not None and 10 * t.price <= 9 * previous:
+            return {"ssr_active": t.at < bar_end, "label_ssr_from": t.at}
     return {"ssr_active": False, "label_ssr_from": None}
 
 

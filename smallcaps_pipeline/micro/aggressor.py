@@ -1,8 +1,11 @@
 """The side of each trade: who took liquidity.
 
-tick rule   +1 above the last different price, -1 below it, carried over equal prices.
-quote rule  +1 above the midpoint of the quote in force, -1 below it.
-Lee-Ready   the quote rule; at the midpoint or without a quote, the tick rule.
+tick       +1 above the last different price, -1 below it, carried over equal prices.
+quote      +1 above the midpoint of the quote in force, -1 below it.
+lee_ready  the quote rule; at the midpoint or without a quote, the tick rule.
+emo        +1 at the ask, -1 at the bid; elsewhere, or where the quote is locked, the tick rule.
+clnv       +1 from the ask to 30 % of the spread below it, -1 from the bid to 30 % above it, both
+           ends included; between, outside the quotes, or where it is locked, the tick rule.
 
     price  bid    ask    aggressor  aggressor_rule
     10.00  -      -      null       null    first trade, nothing to compare with
@@ -16,19 +19,23 @@ side of their own. Trades that do not exist (cancelled, in error) get none.
 
 Keep out: volumes by side (`flow`).
 
-Source: Lee and Ready (1991), doi:10.1111/j.1540-6261.1991.tb02683.x.
+Source: Lee and Ready (1991), doi:10.1111/j.1540-6261.1991.tb02683.x; Ellis, Michaely and O'Hara
+(2000), doi:10.2307/2676254; Chakrabarty, Li, Nguyen and Van Ness (2007),
+doi:10.1016/j.jbankfin.2007.03.003. On the last quote in force: `quotes_in_force`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import Final
 
 import polars as pl
 
+from smallcaps_pipeline.micro import kernels
 from smallcaps_pipeline.micro.conditions import counts_for_price, exists, has_form_t
-from smallcaps_pipeline.micro.prices import micro_dollars, nanoseconds
-from smallcaps_pipeline.micro.quotes_in_force import with_mid
+from smallcaps_pipeline.micro.prices import array_of, micro_dollars, nanoseconds
+from smallcaps_pipeline.micro.quotes_in_force import groups_of, with_quote
 from smallcaps_pipeline.micro.tape import in_rth, require_columns, with_absent, with_hours
 from smallcaps_pipeline.schemas import TRADES, SchemaError
 
@@ -38,6 +45,13 @@ class Method(StrEnum):
 
     LEE_READY = "lee_ready"
     TICK = "tick"
+    QUOTE = "quote"
+    EMO = "emo"
+    CLNV = "clnv"
+
+
+ALONE: Final = frozenset({Method.QUOTE})  # leave a trade unknown rather than ask the tick rule
+CLNV_TENTHS: Final = 3  # of the spread, from either quote
 
 
 class AggressorRule(StrEnum):
@@ -65,7 +79,7 @@ def classify_aggressor(
             itself).
         quotes: One row per NBBO update, any order: `timestamp`, `bid_price`, `ask_price` (USD), and
             `sequence_number` and `symbol` as above. None leaves the tick rule alone.
-        method: `lee_ready` or `tick` (which looks at no quote).
+        method: `lee_ready`, `tick` (which looks at no quote), `quote`, `emo` or `clnv`.
         quote_lag_ns: Extra age that a quote needs to be in force, ns.
 
     Returns:
@@ -73,7 +87,7 @@ def classify_aggressor(
         `aggressor_rule` (String: quote or tick, null where the side is).
 
     Raises:
-        ValueError: `method` is neither, or `quote_lag_ns` is negative.
+        ValueError: `method` is none of these, or `quote_lag_ns` is negative.
         SchemaError: A column is missing.
         NaiveTimestampError: A timestamp has no time zone.
     """
@@ -83,58 +97,101 @@ def classify_aggressor(
     by = ["symbol"] if "symbol" in trades.columns else []
     tape = _sides_tape(trades, by)
     book = None
-    if quotes is not None and chosen is Method.LEE_READY:
+    if quotes is not None and chosen is not Method.TICK:
         book = _sides_book(quotes, by)
-    sided = with_side(tape, book, by=by, lag_ns=quote_lag_ns)
+    sided = with_side(tape, book, by=by, method=chosen, lag_ns=quote_lag_ns)
     if not sided["row"].is_sorted():
         sided = sided.sort("row")
     return trades.with_columns(sided["aggressor"], sided["aggressor_rule"])
 
 
 def with_side(
-    tape: pl.DataFrame, book: pl.DataFrame | None, *, by: Sequence[str], lag_ns: int = 0
+    tape: pl.DataFrame,
+    book: pl.DataFrame | None,
+    *,
+    by: Sequence[str],
+    method: Method = Method.LEE_READY,
+    lag_ns: int = 0,
 ) -> pl.DataFrame:
     """Add sides to a tape that is in order.
 
     Args:
         tape: Trades with `at_ns`, `price_micro` (null: gets no side), `counts_price`, and the
             columns `by`, sorted by them.
-        book: Quotes as `with_mid` takes them; None = tick rule only.
-        by: Columns within which trades follow each other (symbol, event); may be empty.
+        book: Quotes as `with_mid` takes them; None = no quote is in force.
+        by: The column within which trades follow each other (symbol, event); may be empty.
+        method: What decides.
         lag_ns: Extra age that a quote needs, ns.
 
     Returns:
         The tape with `mid_x2`, `aggressor` (Int8) and `aggressor_rule` (String).
     """
     if book is None:
-        quoted = tape.with_columns(mid_x2=pl.lit(None, dtype=pl.Int64))
+        none = pl.lit(None, dtype=pl.Int64)
+        quoted = tape.with_columns(bid_in_force=none, ask_in_force=none)
     else:
-        quoted = with_mid(tape, book, by=by, lag_ns=lag_ns)
-    against_mid = (2 * pl.col("price_micro") - pl.col("mid_x2")).sign()
-    by_quote, by_tick = _unless_zero(against_mid), tick_side(by)
-    rule = (
-        pl.when(pl.col("_quote").is_not_null())
+        quoted = with_quote(tape, book, by=by, lag_ns=lag_ns)
+    group, _ = groups_of(tape, tape, by)
+    ticks = kernels.tick_sides(
+        array_of(tape["price_micro"]), tape["counts_price"].to_numpy(), group
+    )
+    by_tick = pl.Series("_tick", ticks)
+    bid, ask = pl.col("bid_in_force"), pl.col("ask_in_force")
+    by_quote = _QUOTE_RULES[method](pl.col("price_micro"), bid, ask)
+    if method in ALONE:
+        by_tick = by_tick * 0
+    return (
+        quoted.with_columns(by_tick, _quote=by_quote.fill_null(0).cast(pl.Int8), mid_x2=bid + ask)
+        .with_columns(_side=pl.when(pl.col("_quote") != 0).then("_quote").otherwise("_tick"))
+        .with_columns(aggressor=_unless_zero(pl.col("_side")), aggressor_rule=_rule())
+        .drop("_quote", "_tick", "_side", "bid_in_force", "ask_in_force")
+    )
+
+
+def _rule() -> pl.Expr:
+    """Return which rule decided."""
+    return (
+        pl.when(pl.col("_quote") != 0)
         .then(pl.lit(AggressorRule.QUOTE.value))
-        .when(pl.col("_tick").is_not_null())
+        .when(pl.col("_side") != 0)
         .then(pl.lit(AggressorRule.TICK.value))
     )
-    return (
-        quoted.with_columns(_quote=by_quote, _tick=by_tick)
-        .with_columns(
-            aggressor=pl.coalesce("_quote", "_tick").cast(pl.Int8),
-            aggressor_rule=rule.cast(pl.String),
-        )
-        .drop("_quote", "_tick")
-    )
 
 
-def tick_side(by: Sequence[str]) -> pl.Expr:
-    """Return the tick rule's side (Int64) of rows in order; null where nothing moved before."""
-    price, counts = pl.col("price_micro"), pl.col("counts_price")
-    reference = _within(pl.when(counts).then(price).forward_fill().shift(1), by)
-    change = (price - reference).sign()
-    carried = _within(pl.when(counts).then(_unless_zero(change)).forward_fill(), by)
-    return pl.when(price.is_not_null()).then(pl.coalesce(_unless_zero(change), carried))
+# the quote's part of each method: +1, -1; 0 or null leaves the trade to the tick rule -------------
+
+
+def _against_mid(price: pl.Expr, bid: pl.Expr, ask: pl.Expr) -> pl.Expr:
+    """Above the midpoint +1, below it -1, compared as integers."""
+    return (2 * price - bid - ask).sign()
+
+
+def _at_the_quotes(price: pl.Expr, bid: pl.Expr, ask: pl.Expr) -> pl.Expr:
+    """At the ask +1, at the bid -1; a locked quote tells nothing."""
+    return (price == ask).cast(pl.Int8) - (price == bid).cast(pl.Int8)
+
+
+def _near_the_quotes(price: pl.Expr, bid: pl.Expr, ask: pl.Expr) -> pl.Expr:
+    """Within 30 % of the spread from the ask +1, from the bid -1, ends included, as integers."""
+    near = CLNV_TENTHS * (ask - bid)
+    upper = (price <= ask) & (10 * (ask - price) <= near)
+    lower = (price >= bid) & (10 * (price - bid) <= near)
+    return upper.cast(pl.Int8) - lower.cast(pl.Int8)
+
+
+def _nothing(price: pl.Expr, bid: pl.Expr, ask: pl.Expr) -> pl.Expr:
+    del bid, ask
+    return price * 0
+
+
+QuoteRule = Callable[[pl.Expr, pl.Expr, pl.Expr], pl.Expr]
+_QUOTE_RULES: Final[dict[Method, QuoteRule]] = {
+    Method.LEE_READY: _against_mid,
+    Method.QUOTE: _against_mid,
+    Method.TICK: _nothing,
+    Method.EMO: _at_the_quotes,
+    Method.CLNV: _near_the_quotes,
+}
 
 
 def _read_method(method: str) -> Method:
@@ -198,10 +255,6 @@ def _is_in_order(rows: pl.DataFrame) -> bool:
 
 def _present(frame: pl.DataFrame, name: str) -> list[str]:
     return [name] if name in frame.columns else []
-
-
-def _within(expression: pl.Expr, by: Sequence[str]) -> pl.Expr:
-    return expression.over(list(by)) if by else expression
 
 
 def _unless_zero(number: pl.Expr) -> pl.Expr:

@@ -30,9 +30,13 @@ Form T trades in minute bars.
 
 from __future__ import annotations
 
+from enum import IntFlag
 from typing import Final, NamedTuple
 
+import numpy as np
 import polars as pl
+
+from smallcaps_pipeline.micro import kernels
 
 
 class UpdateRule(NamedTuple):
@@ -62,9 +66,16 @@ _CODES_BY_RULE: Final = {
 }
 UPDATE_RULES: Final = {code: rule for rule, codes in _CODES_BY_RULE.items() for code in codes}
 
-NO_VOLUME: Final = sorted(code for code, rule in UPDATE_RULES.items() if not rule.volume)
-NO_PRICE: Final = sorted(code for code, rule in UPDATE_RULES.items() if not rule.open_close)
-NO_RANGE: Final = sorted(code for code, rule in UPDATE_RULES.items() if not rule.high_low)
+
+class Flag(IntFlag):
+    """What a code, or all codes of a print together, do not allow or tell."""
+
+    NO_RANGE = 1
+    NO_PRICE = 2
+    NO_VOLUME = 4
+    FORM_T = 8  # forbids range and price in regular hours alone
+    REOPENS = 16
+    UNKNOWN = 32  # a code without a known rule
 
 
 def exists(correction: pl.Expr) -> pl.Expr:
@@ -74,7 +85,7 @@ def exists(correction: pl.Expr) -> pl.Expr:
 
 def counts_for_volume(conditions: pl.Expr) -> pl.Expr:
     """Say whether a trade counts for volume (Boolean, never null)."""
-    return ~_has_any(conditions, NO_VOLUME)
+    return ~_has(conditions, Flag.NO_VOLUME)
 
 
 def counts_for_price(conditions: pl.Expr, in_rth: pl.Expr) -> pl.Expr:
@@ -84,7 +95,7 @@ def counts_for_price(conditions: pl.Expr, in_rth: pl.Expr) -> pl.Expr:
         conditions: Condition codes (List); null = not known.
         in_rth: Whether the trade was in regular hours (Boolean, not null).
     """
-    return _allowed(conditions, NO_PRICE, in_rth)
+    return ~_has(conditions, Flag.NO_PRICE) & ~(has_form_t(conditions) & in_rth)
 
 
 def counts_for_range(conditions: pl.Expr, in_rth: pl.Expr) -> pl.Expr:
@@ -94,24 +105,59 @@ def counts_for_range(conditions: pl.Expr, in_rth: pl.Expr) -> pl.Expr:
         conditions: Condition codes (List); null = not known.
         in_rth: Whether the trade was in regular hours (Boolean, not null).
     """
-    return _allowed(conditions, NO_RANGE, in_rth)
+    return ~_has(conditions, Flag.NO_RANGE) & ~(has_form_t(conditions) & in_rth)
 
 
 def has_form_t(conditions: pl.Expr) -> pl.Expr:
     """Say whether a trade carries Form T, whose effect depends on the hour."""
-    return _has_any(conditions, [FORM_T])
+    return _has(conditions, Flag.FORM_T)
 
 
 def is_reopening(conditions: pl.Expr) -> pl.Expr:
     """Say whether a trade is the auction print that reopens a halted stock."""
-    return _has_any(conditions, list(REOPENING_PRINTS))
+    return _has(conditions, Flag.REOPENS)
 
 
-def _allowed(conditions: pl.Expr, forbidden: list[int], in_rth: pl.Expr) -> pl.Expr:
-    """Say whether no code forbids it, Form T doing so in regular hours alone."""
-    never = [code for code in forbidden if code != FORM_T]
-    return ~_has_any(conditions, never) & ~(has_form_t(conditions) & in_rth)
+def has_unknown(conditions: pl.Expr) -> pl.Expr:
+    """Say whether a trade carries a code that no rule is known for; it is taken as regular."""
+    return _has(conditions, Flag.UNKNOWN)
 
 
-def _has_any(conditions: pl.Expr, codes: list[int]) -> pl.Expr:
-    return conditions.list.eval(pl.element().is_in(codes)).list.any().fill_null(value=False)
+def flags(conditions: pl.Expr) -> pl.Expr:
+    """Return the flags (UInt8) of all of a trade's codes together; 0 where they are not known."""
+    return conditions.map_batches(_flags_of, return_dtype=pl.UInt8, is_elementwise=True)
+
+
+def _has(conditions: pl.Expr, flag: Flag) -> pl.Expr:
+    return (flags(conditions) & int(flag)) != 0
+
+
+def _flags_of(conditions: pl.Series) -> pl.Series:
+    codes = conditions.cast(pl.List(pl.Int64)).rechunk()
+    lengths = codes.list.len().fill_null(0)
+    offsets = np.concatenate([[0], lengths.cum_sum().to_numpy()]).astype(np.int64)
+    flat = codes.explode(keep_nulls=False, empty_as_null=False).fill_null(-1).to_numpy()
+    found = kernels.flags_of_lists(offsets, flat, _FLAGS, int(Flag.UNKNOWN))
+    return pl.Series(conditions.name, found)
+
+
+def _flags_by_code() -> kernels.Array:
+    """Return the flags of each code, as an array by code."""
+    table = np.full(max((*UPDATE_RULES, NO_RULE)) + 1, int(Flag.UNKNOWN), np.uint8)
+    table[NO_RULE] = 0
+    for code, rule in UPDATE_RULES.items():
+        flag = Flag(0)
+        if not rule.volume:
+            flag |= Flag.NO_VOLUME
+        if code == FORM_T:
+            flag |= Flag.FORM_T
+        else:
+            flag |= Flag(0) if rule.high_low else Flag.NO_RANGE
+            flag |= Flag(0) if rule.open_close else Flag.NO_PRICE
+        if code in REOPENING_PRINTS:
+            flag |= Flag.REOPENS
+        table[code] = int(flag)
+    return table
+
+
+_FLAGS: Final = _flags_by_code()

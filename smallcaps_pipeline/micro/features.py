@@ -95,10 +95,8 @@ def _figures(
     events: pl.DataFrame, tape: pl.DataFrame, book: pl.DataFrame, micro: Micro
 ) -> pl.DataFrame:
     """Join the figures of all parts: one row per event."""
-    by_quotes = book if Method(micro.aggressor) is Method.LEE_READY else None
-    sided = with_side(tape, by_quotes, by=["event"], lag_ns=micro.quote_lag_ns)
-    if by_quotes is None:  # the slippage proxy needs a mid, whatever finds the side
-        sided = with_mid(sided.drop("mid_x2"), book, by=["event"], lag_ns=micro.quote_lag_ns)
+    method = Method(micro.aggressor)
+    sided = with_side(tape, book, by=["event"], method=method, lag_ns=micro.quote_lag_ns)
     halts = probable_halts(tape, book, events, micro, end="end_ns")
     halts_before = probable_halts(tape, book, events, micro, end="bar_end_ns")
     spread = spread_figures(book, halts, events, end="end_ns").rename(

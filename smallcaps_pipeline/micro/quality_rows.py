@@ -17,7 +17,7 @@ from typing import Final
 
 import polars as pl
 
-from smallcaps_pipeline.micro.conditions import NO_RULE, UPDATE_RULES, counts_for_volume, exists
+from smallcaps_pipeline.micro.conditions import counts_for_volume, exists, has_unknown
 from smallcaps_pipeline.micro.prices import nanoseconds
 from smallcaps_pipeline.micro.slices import slice_rows
 from smallcaps_pipeline.micro.tape import NS_PER_DAY, with_absent
@@ -51,7 +51,6 @@ def trade_counts(events: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
     """
     rows = with_absent(trades, TRADES, *TRADES.columns)
     conditions, price, size = pl.col("conditions"), pl.col("price"), pl.col("size")
-    known = pl.element().is_in([*UPDATE_RULES, NO_RULE])
     venue_id = pl.struct("symbol", "exchange", "trade_id", _day())
     repeated = ~venue_id.is_first_distinct() & pl.col("trade_id").is_not_null()
     flags = {
@@ -60,7 +59,7 @@ def trade_counts(events: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
         "trades_out_of_order": _out_of_order(),
         "trades_duplicated": _copies(TRADES),
         "trades_id_repeated": repeated & (pl.col("exchange") != OFF_EXCHANGE),
-        "trades_unknown_condition": (~conditions.list.eval(known).list.all()),
+        "trades_unknown_condition": has_unknown(conditions),
         "trades_without_conditions": conditions.is_null(),
         "trades_real": exists(pl.col("correction")) & counts_for_volume(conditions),
     }

@@ -14,7 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
+
+from smallcaps_pipeline.micro import kernels
+from smallcaps_pipeline.micro.prices import array_of
 
 
 def is_valid(bid: str = "bid_micro", ask: str = "ask_micro") -> pl.Expr:
@@ -32,32 +36,52 @@ def with_mid(
         rows: Rows with `at_ns` and the columns `by`, sorted by them.
         book: Quotes with `at_ns`, `bid_micro`, `ask_micro` and the columns `by`, sorted by them
             and sequence number; invalid ones are passed over.
-        by: Columns within which a quote speaks for a row (symbol, event); may be empty.
+        by: The column within which a quote speaks for a row (symbol, event); may be empty.
         lag_ns: Extra age that a quote needs, ns.
 
     Returns:
         The rows in their order with `mid_x2`: bid + ask in units of $0.000001 (Int64), twice the
         midpoint so that it stays an integer; null where no quote is in force.
     """
-    at, keys = pl.col("at_ns"), list(by)
-    differs = [pl.col(key) != pl.col(key).shift(-1) for key in (*keys, "at_ns")]
-    last_of_instant = pl.any_horizontal(differs).fill_null(value=True)
-    valid = (
-        book.filter(is_valid())
-        .select(*keys, "at_ns", mid_x2=pl.col("bid_micro") + pl.col("ask_micro"))
-        .filter(last_of_instant)
-        .rename({"at_ns": "quoted_ns"})
+    mid_x2 = (pl.col("bid_in_force") + pl.col("ask_in_force")).alias("mid_x2")
+    quoted = with_quote(rows, book, by=by, lag_ns=lag_ns)
+    return quoted.with_columns(mid_x2).drop("bid_in_force", "ask_in_force")
+
+
+def with_quote(
+    rows: pl.DataFrame, book: pl.DataFrame, *, by: Sequence[str], lag_ns: int = 0
+) -> pl.DataFrame:
+    """Add to each row the quote in force at its instant: `bid_in_force`, `ask_in_force`.
+
+    Arguments as of `with_mid`; in units of $0.000001 (Int64), null where no quote is in force. The
+    merge is one pass over both tables.
+    """
+    bid, ask = array_of(book["bid_micro"]), array_of(book["ask_micro"])
+    row_group, quote_group = groups_of(rows, book, by)
+    asked = array_of(rows["at_ns"] - lag_ns)
+    found = kernels.last_valid_before(
+        asked, row_group, array_of(book["at_ns"]), quote_group, bid, ask
     )
-    return (
-        rows.with_columns(asked_ns=at - lag_ns)
-        .join_asof(
-            valid,
-            left_on="asked_ns",
-            right_on="quoted_ns",
-            by=keys or None,
-            strategy="backward",
-            allow_exact_matches=False,
-            check_sortedness=False,  # sorted by contract; polars cannot check it within groups
-        )
-        .drop("asked_ns", "quoted_ns", strict=False)
+    quote = pl.Series(found)
+    if (quote < 0).any():
+        quote = quote.set(quote < 0, None)
+    return rows.with_columns(
+        book["bid_micro"].gather(quote).alias("bid_in_force"),
+        book["ask_micro"].gather(quote).alias("ask_in_force"),
+    )
+
+
+def groups_of(
+    rows: pl.DataFrame, book: pl.DataFrame, by: Sequence[str]
+) -> tuple[kernels.Array, kernels.Array]:
+    """Number the stretches of two sorted tables alike, in the order in which they are sorted."""
+    if not by:
+        return np.zeros(rows.height, np.int64), np.zeros(book.height, np.int64)
+    (name,) = by
+    if rows.schema[name].is_integer():
+        return array_of(rows[name]), array_of(book[name])
+    names = pl.concat([rows[name].unique(), book[name].unique()]).unique().drop_nulls().sort()
+    numbered = pl.Enum(names)
+    return array_of(rows[name].cast(numbered).to_physical()), array_of(
+        book[name].cast(numbered).to_physical()
     )

@@ -150,8 +150,15 @@ def with_hours(rows: pl.DataFrame) -> pl.DataFrame:
     day = pl.col("at_ns") // NS_PER_DAY
     days = rows.select(day.unique()).to_series().drop_nulls().to_list()
     hours = regular_hours([_EPOCH + timedelta(days=number) for number in sorted(days)])
-    return rows.with_columns(utc_day=day).join(
-        hours, on="utc_day", how="left", maintain_order="left", validate="m:1"
+    if len(days) == 1 and not rows["at_ns"].null_count():  # most tapes: no join of every row
+        bounds = hours.row(0, named=True) if hours.height else {}
+        return rows.with_columns(
+            pl.lit(bounds.get(name), pl.Int64).alias(name) for name in ("open_ns", "close_ns")
+        )
+    return (
+        rows.with_columns(utc_day=day)
+        .join(hours, on="utc_day", how="left", maintain_order="left", validate="m:1")
+        .drop("utc_day")
     )
 
 

@@ -23,6 +23,8 @@ from smallcaps_pipeline.schemas.micro import (
     HALT,
     MICRO_FEATURES,
     MICRO_QUALITY,
+    MOMENTS,
+    Moment,
 )
 from smallcaps_pipeline.schemas.table import (
     BOOL,
@@ -85,6 +87,7 @@ __all__ = [
     "MANIFEST",
     "MICRO_FEATURES",
     "MICRO_QUALITY",
+    "MOMENTS",
     "NEWS",
     "PLAN",
     "PREVIOUS_CLOSE",
@@ -105,6 +108,7 @@ __all__ = [
     "WINDOW_FILES",
     "Column",
     "Frame",
+    "Moment",
     "SchemaError",
     "Table",
     "select_missing",

@@ -1,6 +1,15 @@
-"""Tables of micro features."""
+"""Tables of micro: figures of events, and the quality of their windows.
+
+Every column of `MICRO_FEATURES` says at which moment it is known; `MOMENTS` holds the same for
+tests: data after the moment changes nothing in the column. Only columns of a moment after the event
+bar's end carry the prefix `label_`, and all of them do.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
 
 import polars as pl
 
@@ -11,6 +20,7 @@ from smallcaps_pipeline.schemas.table import (
     F64,
     I64,
     UTC_NS,
+    Column,
     Table,
     columns,
     some,
@@ -26,38 +36,71 @@ HALT = pl.Struct(
     }
 )
 
+
+class Moment(StrEnum):
+    """When a column is known."""
+
+    BAR_END = "at the event bar's end"
+    MINUTE_AFTER = "one minute after the event bar's end"
+    WINDOW_END = "at window_end"
+
+
+def known(moment: Moment, found: Mapping[str, Column]) -> dict[str, Column]:
+    """Return columns whose meaning says when they are known."""
+    return {
+        name: Column(column.dtype, f"{column.meaning}; known {moment.value}")
+        for name, column in found.items()
+    }
+
+
+_EVENT: Final = {
+    **some(EVENTS, "event_id", "symbol", "date", "timestamp", "event_type", "direction"),
+    **some(EVENTS, "session"),
+    **some(MANIFEST, "profile", "window_start", "window_end"),
+}
+_BEFORE: Final = columns(
+    ("tape_speed_before", F64, "trades per minute from window_start to the event bar's end"),
+    ("imbalance_before", F64, "trade imbalance of the same stretch"),
+    ("spread_before_bps", F64, "mean quoted spread of the same stretch, bps of mid"),
+    ("spread_start_bps", F64, "mean quoted spread of the window's first 2 minutes, bps of mid"),
+    ("absorption", F64, "shares of the event bar per basis point of move of the mid"),
+    ("ssr_active", BOOL, "short-sale restriction at the event bar's end; null = unknown"),
+    ("news_latency_s", F64, "seconds since the last news; null = none within 24 h"),
+)
+_AFTER: Final = columns(
+    ("label_tape_acceleration", F64, "trades of the minute after / per minute before the bar"),
+)
+_LABELS: Final = columns(
+    ("label_trades", I64, "trades in the window that exist and count for volume"),
+    ("label_quotes", I64, "quotes in the window; null = not fetched"),
+    ("label_dollar_volume_per_minute", F64, "USD traded per minute of the window"),
+    ("label_spread_mean_bps", F64, "quoted spread, weighted by time in force, bps of mid"),
+    ("label_spread_p95_bps", F64, "its 95th percentile by time"),
+    ("label_trade_imbalance", F64, "(buyer - seller) / (buyer + seller) volume"),
+    ("label_buy_share", F64, "buyer volume / all volume"),
+    ("label_tape_speed", F64, "trades per minute of the window"),
+    ("label_tape_speed_max", F64, "most trades in any 10 s, x 6"),
+    ("label_block_prints", I64, "trades of at least block_shares"),
+    ("label_block_volume_share", F64, "their share of volume"),
+    ("label_slippage_proxy_bps", F64, "effective half-spread, volume-weighted, bps"),
+    ("label_continuation", F64, "last price / event close - 1, in the event's direction"),
+    ("label_halts", pl.List(HALT), "probable halts"),
+    ("label_ssr_from", UTC_NS, "trade that started it; null = none in the window"),
+)
+MOMENTS: Final[dict[str, Moment]] = {
+    **dict.fromkeys((*_EVENT, *_BEFORE), Moment.BAR_END),
+    **dict.fromkeys(_AFTER, Moment.MINUTE_AFTER),
+    **dict.fromkeys(_LABELS, Moment.WINDOW_END),
+}
+
 MICRO_FEATURES = Table(
     "micro_features",
     "one event of the manifest; a column that looks past the event bar's end starts with label_",
     {
-        **some(EVENTS, "event_id", "symbol", "date", "timestamp", "event_type", "direction"),
-        **some(EVENTS, "session"),
-        **some(MANIFEST, "profile", "window_start", "window_end"),
-        **columns(
-            ("label_trades", I64, "trades in the window that exist and count for volume"),
-            ("label_quotes", I64, "quotes in the window"),
-            ("label_dollar_volume_per_minute", F64, "USD traded per minute of the window"),
-            ("label_spread_mean_bps", F64, "quoted spread, weighted by time in force, bps of mid"),
-            ("label_spread_p95_bps", F64, "its 95th percentile by time"),
-            ("label_trade_imbalance", F64, "(buyer - seller) / (buyer + seller) volume"),
-            ("label_buy_share", F64, "buyer volume / all volume"),
-            ("label_tape_speed", F64, "trades per minute of the window"),
-            ("label_tape_speed_max", F64, "most trades in any 10 s, x 6"),
-            ("label_tape_acceleration", F64, "trades of the minute after / per minute before"),
-            ("tape_speed_before", F64, "trades per minute up to the event bar's end"),
-            ("imbalance_before", F64, "trade imbalance up to the event bar's end"),
-            ("spread_before_bps", F64, "mean quoted spread up to the event bar's end, bps"),
-            ("spread_start_bps", F64, "mean quoted spread of the window's first 2 minutes, bps"),
-            ("label_block_prints", I64, "trades of at least block_shares"),
-            ("label_block_volume_share", F64, "their share of volume"),
-            ("label_slippage_proxy_bps", F64, "effective half-spread, volume-weighted, bps"),
-            ("absorption", F64, "shares of the event bar per basis point of move of the mid"),
-            ("label_continuation", F64, "last price / event close - 1, in the event's direction"),
-            ("label_halts", pl.List(HALT), "probable halts"),
-            ("ssr_active", BOOL, "short-sale restriction at the event bar's end; null = unknown"),
-            ("label_ssr_from", UTC_NS, "trade that started it; null = none in the window"),
-            ("news_latency_s", F64, "seconds since the last news; null = none within 24 h"),
-        ),
+        **_EVENT,
+        **known(Moment.BAR_END, _BEFORE),
+        **known(Moment.MINUTE_AFTER, _AFTER),
+        **known(Moment.WINDOW_END, _LABELS),
     },
     ("event_id",),
 )

@@ -45,7 +45,7 @@ class Windows(Section):
 class Micro(Section):
     """Aggressor, blocks, halts, short-sale restriction, news."""
 
-    aggressor: Literal["lee_ready", "tick"]
+    aggressor: Literal["lee_ready", "tick", "quote", "emo", "clnv"]
     quote_lag_ns: NonNegativeInt
     block_shares: PositiveFloat
     tape_window_s: PositiveInt

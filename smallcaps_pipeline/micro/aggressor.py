@@ -26,16 +26,16 @@ doi:10.1016/j.jbankfin.2007.03.003. On the last quote in force: `quotes_in_force
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
 import polars as pl
 
 from smallcaps_pipeline.micro import kernels
-from smallcaps_pipeline.micro.conditions import counts_for_price, exists, has_form_t
+from smallcaps_pipeline.micro.conditions import counts_for_price, exists, flags_of, has_form_t
 from smallcaps_pipeline.micro.prices import array_of, micro_dollars, nanoseconds
-from smallcaps_pipeline.micro.quotes_in_force import groups_of, with_quote
+from smallcaps_pipeline.micro.quotes_in_force import groups_of, mids_x2, or_null, quote_rows
 from smallcaps_pipeline.micro.tape import in_rth, require_columns, with_absent, with_hours
 from smallcaps_pipeline.schemas import TRADES, SchemaError
 
@@ -50,8 +50,13 @@ class Method(StrEnum):
     CLNV = "clnv"
 
 
-ALONE: Final = frozenset({Method.QUOTE})  # leave a trade unknown rather than ask the tick rule
-CLNV_TENTHS: Final = 3  # of the spread, from either quote
+_CODES: Final = {
+    Method.LEE_READY: kernels.LEE_READY,
+    Method.TICK: kernels.TICK,
+    Method.QUOTE: kernels.QUOTE,
+    Method.EMO: kernels.EMO,
+    Method.CLNV: kernels.CLNV,
+}
 
 
 class AggressorRule(StrEnum):
@@ -59,6 +64,10 @@ class AggressorRule(StrEnum):
 
     QUOTE = "quote"
     TICK = "tick"
+
+
+# By the kernel's number of the rule.
+_RULES: Final = pl.Series([None, AggressorRule.QUOTE.value, AggressorRule.TICK.value])
 
 
 def classify_aggressor(
@@ -112,6 +121,7 @@ def with_side(
     by: Sequence[str],
     method: Method = Method.LEE_READY,
     lag_ns: int = 0,
+    mids: bool = False,
 ) -> pl.DataFrame:
     """Add sides to a tape that is in order.
 
@@ -122,76 +132,30 @@ def with_side(
         by: The column within which trades follow each other (symbol, event); may be empty.
         method: What decides.
         lag_ns: Extra age that a quote needs, ns.
+        mids: Add `mid_x2` too, as `with_mid` does.
 
     Returns:
-        The tape with `mid_x2`, `aggressor` (Int8) and `aggressor_rule` (String).
+        The tape with `aggressor` (Int8) and `aggressor_rule` (String).
     """
     if book is None:
-        none = pl.lit(None, dtype=pl.Int64)
-        quoted = tape.with_columns(bid_in_force=none, ask_in_force=none)
-    else:
-        quoted = with_quote(tape, book, by=by, lag_ns=lag_ns)
-    group, _ = groups_of(tape, tape, by)
-    ticks = kernels.tick_sides(
-        array_of(tape["price_micro"]), tape["counts_price"].to_numpy(), group
+        book = tape.clear().select(*by, "at_ns", bid_micro="price_micro", ask_micro="price_micro")
+    price = array_of(tape["price_micro"])
+    group, _ = groups_of(tape, book, by)
+    quote = quote_rows(tape, book, by=by, lag_ns=lag_ns)
+    sides, rules = kernels.decide(
+        _CODES[method],
+        price,
+        kernels.tick_sides(price, tape["counts_price"].to_numpy(), group),
+        quote,
+        array_of(book["bid_micro"]),
+        array_of(book["ask_micro"]),
     )
-    by_tick = pl.Series("_tick", ticks)
-    bid, ask = pl.col("bid_in_force"), pl.col("ask_in_force")
-    by_quote = _QUOTE_RULES[method](pl.col("price_micro"), bid, ask)
-    if method in ALONE:
-        by_tick = by_tick * 0
-    return (
-        quoted.with_columns(by_tick, _quote=by_quote.fill_null(0).cast(pl.Int8), mid_x2=bid + ask)
-        .with_columns(_side=pl.when(pl.col("_quote") != 0).then("_quote").otherwise("_tick"))
-        .with_columns(aggressor=_unless_zero(pl.col("_side")), aggressor_rule=_rule())
-        .drop("_quote", "_tick", "_side", "bid_in_force", "ask_in_force")
-    )
-
-
-def _rule() -> pl.Expr:
-    """Return which rule decided."""
-    return (
-        pl.when(pl.col("_quote") != 0)
-        .then(pl.lit(AggressorRule.QUOTE.value))
-        .when(pl.col("_side") != 0)
-        .then(pl.lit(AggressorRule.TICK.value))
-    )
-
-
-# the quote's part of each method: +1, -1; 0 or null leaves the trade to the tick rule -------------
-
-
-def _against_mid(price: pl.Expr, bid: pl.Expr, ask: pl.Expr) -> pl.Expr:
-    """Above the midpoint +1, below it -1, compared as integers."""
-    return (2 * price - bid - ask).sign()
-
-
-def _at_the_quotes(price: pl.Expr, bid: pl.Expr, ask: pl.Expr) -> pl.Expr:
-    """At the ask +1, at the bid -1; a locked quote tells nothing."""
-    return (price == ask).cast(pl.Int8) - (price == bid).cast(pl.Int8)
-
-
-def _near_the_quotes(price: pl.Expr, bid: pl.Expr, ask: pl.Expr) -> pl.Expr:
-    """Within 30 % of the spread from the ask +1, from the bid -1, ends included, as integers."""
-    near = CLNV_TENTHS * (ask - bid)
-    upper = (price <= ask) & (10 * (ask - price) <= near)
-    lower = (price >= bid) & (10 * (price - bid) <= near)
-    return upper.cast(pl.Int8) - lower.cast(pl.Int8)
-
-
-def _nothing(price: pl.Expr, bid: pl.Expr, ask: pl.Expr) -> pl.Expr:
-    del bid, ask
-    return price * 0
-
-
-QuoteRule = Callable[[pl.Expr, pl.Expr, pl.Expr], pl.Expr]
-_QUOTE_RULES: Final[dict[Method, QuoteRule]] = {
-    Method.LEE_READY: _against_mid,
-    Method.QUOTE: _against_mid,
-    Method.TICK: _nothing,
-    Method.EMO: _at_the_quotes,
-    Method.CLNV: _near_the_quotes,
-}
+    known = tape.with_columns(
+        pl.Series("aggressor", sides), _RULES.gather(pl.Series(rules)).alias("aggressor_rule")
+    ).with_columns(aggressor=pl.when(pl.col("aggressor") != 0).then("aggressor"))
+    if not mids:
+        return known
+    return known.with_columns(mid_x2=mids_x2(book).gather(or_null(quote)))
 
 
 def _read_method(method: str) -> Method:
@@ -207,7 +171,7 @@ def _sides_tape(trades: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     rows = with_absent(trades, TRADES, "conditions", "correction").select(
         *by,
         *_present(trades, "sequence_number"),
-        "conditions",
+        flags=flags_of(pl.col("conditions")),
         at_ns=nanoseconds(pl.col("timestamp")),
         price_micro=pl.when(exists(pl.col("correction"))).then(
             micro_dollars(pl.col("price").cast(pl.Float64))
@@ -215,11 +179,11 @@ def _sides_tape(trades: pl.DataFrame, by: list[str]) -> pl.DataFrame:
         row=pl.int_range(pl.len(), dtype=pl.UInt32),
     )
     # Regular hours matter for Form T only, and cost a calendar.
-    if rows.select(has_form_t(pl.col("conditions")).any()).item():
+    if bool(rows.select(has_form_t(pl.col("flags")).any()).item()):
         rows, regular = with_hours(rows), in_rth()
     else:
         regular = pl.lit(value=False)
-    counted = rows.with_columns(counts_price=counts_for_price(pl.col("conditions"), regular))
+    counted = rows.with_columns(counts_price=counts_for_price(pl.col("flags"), regular))
     return _in_order(counted, by).select(*by, "at_ns", "price_micro", "counts_price", "row")
 
 
@@ -239,23 +203,12 @@ def _sides_book(quotes: pl.DataFrame, by: list[str]) -> pl.DataFrame:
 
 def _in_order(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     """Sort by instant and sequence number, but only where that is needed: it costs most of all."""
-    keys = [*by, "at_ns", *_present(rows, "sequence_number")]
-    if not by and _is_in_order(rows):
+    number = _present(rows, "sequence_number")
+    numbers = array_of(rows[number[0]] if number else rows["at_ns"])
+    if not by and kernels.is_in_order(array_of(rows["at_ns"]), numbers):
         return rows
-    return rows.sort(keys, maintain_order=True)
-
-
-def _is_in_order(rows: pl.DataFrame) -> bool:
-    step = pl.col("at_ns").diff()
-    in_order = step >= 0
-    if "sequence_number" in rows.columns:
-        in_order = (step > 0) | ((step == 0) & (pl.col("sequence_number").diff() >= 0))
-    return bool(rows.select(in_order.slice(1).fill_null(value=False).all()).item())
+    return rows.sort([*by, "at_ns", *number], maintain_order=True)
 
 
 def _present(frame: pl.DataFrame, name: str) -> list[str]:
     return [name] if name in frame.columns else []
-
-
-def _unless_zero(number: pl.Expr) -> pl.Expr:
-    return pl.when(number != 0).then(number)

@@ -123,16 +123,21 @@ def has_unknown(conditions: pl.Expr) -> pl.Expr:
     return _has(conditions, Flag.UNKNOWN)
 
 
-def flags(conditions: pl.Expr) -> pl.Expr:
-    """Return the flags (UInt8) of all of a trade's codes together; 0 where they are not known."""
-    return conditions.map_batches(_flags_of, return_dtype=pl.UInt8, is_elementwise=True)
+def flags_of(conditions: pl.Expr) -> pl.Expr:
+    """Return the flags (UInt8) of all of a trade's codes together; 0 where they are not known.
+
+    Every expression above takes these flags in place of the codes: read once, asked often.
+    """
+    return conditions.map_batches(_read_flags, return_dtype=pl.UInt8, is_elementwise=True)
 
 
 def _has(conditions: pl.Expr, flag: Flag) -> pl.Expr:
-    return (flags(conditions) & int(flag)) != 0
+    return (flags_of(conditions) & int(flag)) != 0
 
 
-def _flags_of(conditions: pl.Series) -> pl.Series:
+def _read_flags(conditions: pl.Series) -> pl.Series:
+    if conditions.dtype == pl.UInt8:
+        return conditions
     codes = conditions.cast(pl.List(pl.Int64)).rechunk()
     lengths = codes.list.len().fill_null(0)
     offsets = np.concatenate([[0], lengths.cum_sum().to_numpy()]).astype(np.int64)

@@ -96,7 +96,7 @@ def _figures(
 ) -> pl.DataFrame:
     """Join the figures of all parts: one row per event."""
     method = Method(micro.aggressor)
-    sided = with_side(tape, book, by=["event"], method=method, lag_ns=micro.quote_lag_ns)
+    sided = with_side(tape, book, by=["event"], method=method, lag_ns=micro.quote_lag_ns, mids=True)
     halts = probable_halts(tape, book, events, micro, end="end_ns")
     halts_before = probable_halts(tape, book, events, micro, end="bar_end_ns")
     spread = spread_figures(book, halts, events, end="end_ns").rename(

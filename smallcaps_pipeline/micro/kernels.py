@@ -17,6 +17,9 @@ from numba import njit
 Array = np.ndarray[Any, Any]
 
 NONE: Final = -(2**63)
+LEE_READY, QUOTE, TICK, EMO, CLNV = range(5)  # methods
+BY_NOTHING, BY_QUOTE, BY_TICK = range(3)  # which rule decided
+CLNV_TENTHS: Final = 3  # of the spread, from either quote
 MICRO_PER_DOLLAR: Final = 1e6
 LARGEST: Final = 9e18  # what no longer fits in 64 bits is no price
 
@@ -100,3 +103,61 @@ def tick_sides(price: Array, counts: Array, group: Array) -> Array:
         if counts[i]:
             reference, carried = price[i], side
     return sides
+
+
+@njit(cache=True)
+def quote_side(method: int, price: int, bid: int, ask: int) -> int:
+    """Return what the quote in force says of a trade: +1, -1, 0 where it leaves it open.
+
+    lee_ready, quote: above or below the midpoint. emo: at the ask or the bid. clnv: within 30 % of
+    the spread of the ask or the bid, ends included. At both at once (locked) nothing is said.
+    """
+    if method in (LEE_READY, QUOTE):
+        twice = 2 * price - bid - ask
+        return (twice > 0) - (twice < 0)
+    if method == EMO:
+        return (price == ask) - (price == bid)
+    if method == CLNV:
+        near = CLNV_TENTHS * (ask - bid)
+        at_ask = price <= ask and 10 * (ask - price) <= near
+        at_bid = price >= bid and 10 * (price - bid) <= near
+        return at_ask - at_bid
+    return 0
+
+
+@njit(cache=True)
+def decide(
+    method: int, price: Array, tick: Array, quote: Array, bid: Array, ask: Array
+) -> tuple[Array, Array]:
+    """Return side and deciding rule of each trade.
+
+    Args:
+        method: One of the methods above.
+        price: Trade prices.
+        tick: What the tick rule says, as of `tick_sides`.
+        quote: Row of the quote in force in `bid`, `ask`; -1 where there is none.
+        bid: Prices of the quotes.
+        ask: Prices of the quotes.
+    """
+    sides = np.zeros(price.size, np.int8)
+    rules = np.zeros(price.size, np.uint8)
+    for i in range(price.size):
+        if price[i] == NONE:
+            continue
+        side = 0
+        if quote[i] >= 0:
+            side = quote_side(method, price[i], bid[quote[i]], ask[quote[i]])
+        if side != 0:
+            sides[i], rules[i] = side, BY_QUOTE
+        elif method != QUOTE and tick[i] != 0:
+            sides[i], rules[i] = tick[i], BY_TICK
+    return sides, rules
+
+
+@njit(cache=True)
+def is_in_order(at: Array, number: Array) -> bool:
+    """Say whether rows are sorted by instant, then number."""
+    for i in range(1, at.size):
+        if at[i] < at[i - 1] or (at[i] == at[i - 1] and number[i] < number[i - 1]):
+            return False
+    return True

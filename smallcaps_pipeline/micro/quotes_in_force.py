@@ -43,31 +43,37 @@ def with_mid(
         The rows in their order with `mid_x2`: bid + ask in units of $0.000001 (Int64), twice the
         midpoint so that it stays an integer; null where no quote is in force.
     """
-    mid_x2 = (pl.col("bid_in_force") + pl.col("ask_in_force")).alias("mid_x2")
-    quoted = with_quote(rows, book, by=by, lag_ns=lag_ns)
-    return quoted.with_columns(mid_x2).drop("bid_in_force", "ask_in_force")
+    quote = quote_rows(rows, book, by=by, lag_ns=lag_ns)
+    return rows.with_columns(mid_x2=mids_x2(book).gather(or_null(quote)))
 
 
-def with_quote(
+def mids_x2(book: pl.DataFrame) -> pl.Series:
+    """Return bid + ask of each quote, $0.000001: twice its midpoint."""
+    return book["bid_micro"] + book["ask_micro"]
+
+
+def or_null(quote: kernels.Array) -> pl.Series:
+    """Return row numbers with null where there is none (-1)."""
+    rows = pl.Series(quote)
+    missing = rows < 0
+    return rows.set(missing, None) if missing.any() else rows
+
+
+def quote_rows(
     rows: pl.DataFrame, book: pl.DataFrame, *, by: Sequence[str], lag_ns: int = 0
-) -> pl.DataFrame:
-    """Add to each row the quote in force at its instant: `bid_in_force`, `ask_in_force`.
+) -> kernels.Array:
+    """Return for each row the row in `book` of the quote in force, -1 where there is none.
 
-    Arguments as of `with_mid`; in units of $0.000001 (Int64), null where no quote is in force. The
-    merge is one pass over both tables.
+    Arguments as of `with_mid`. The merge is one pass over both tables.
     """
-    bid, ask = array_of(book["bid_micro"]), array_of(book["ask_micro"])
     row_group, quote_group = groups_of(rows, book, by)
-    asked = array_of(rows["at_ns"] - lag_ns)
-    found = kernels.last_valid_before(
-        asked, row_group, array_of(book["at_ns"]), quote_group, bid, ask
-    )
-    quote = pl.Series(found)
-    if (quote < 0).any():
-        quote = quote.set(quote < 0, None)
-    return rows.with_columns(
-        book["bid_micro"].gather(quote).alias("bid_in_force"),
-        book["ask_micro"].gather(quote).alias("ask_in_force"),
+    return kernels.last_valid_before(
+        array_of(rows["at_ns"] - lag_ns),
+        row_group,
+        array_of(book["at_ns"]),
+        quote_group,
+        array_of(book["bid_micro"]),
+        array_of(book["ask_micro"]),
     )
 
 

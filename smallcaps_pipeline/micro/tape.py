@@ -21,6 +21,7 @@ from smallcaps_pipeline.micro.conditions import (
     counts_for_price,
     counts_for_volume,
     exists,
+    flags_of,
     is_reopening,
 )
 from smallcaps_pipeline.micro.prices import micro_dollars, nanoseconds
@@ -46,9 +47,11 @@ def prepare_tape(trades: pl.DataFrame) -> pl.DataFrame:
             may be left out.
     """
     rows = unique_rows(ordered_rows(trades), TRADES)
+    flags = pl.col("flags")
     return (
         with_hours(with_absent(rows, TRADES, "conditions", "correction"))
         .filter(exists(pl.col("correction")))
+        .with_columns(flags=flags_of(pl.col("conditions")))
         .select(
             "symbol",
             "at_ns",
@@ -57,9 +60,9 @@ def prepare_tape(trades: pl.DataFrame) -> pl.DataFrame:
             price_micro=micro_dollars(pl.col("price")),
             price=pl.col("price").cast(pl.Float64).fill_nan(None),
             size=pl.col("size").cast(pl.Float64).fill_nan(None),
-            counts_price=counts_for_price(pl.col("conditions"), in_rth()),
-            counts_volume=counts_for_volume(pl.col("conditions")),
-            reopens=is_reopening(pl.col("conditions")),
+            counts_price=counts_for_price(flags, in_rth()),
+            counts_volume=counts_for_volume(flags),
+            reopens=is_reopening(flags),
         )
     )
 

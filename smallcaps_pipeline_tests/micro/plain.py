@@ -78,17 +78,20 @@ def book_of(frame: pl.DataFrame) -> list[Quote]:
     ]
 
 
-def give_sides(tape: list[Trade], book: list[Quote] | None, lag: int = 0) -> None:
-    """Lee and Ready: the quote in force, else the last different price. Without a book: ticks."""
+def give_sides(
+    tape: list[Trade], book: list[Quote] | None, lag: int = 0, method: str = "lee_ready"
+) -> None:
+    """The quote in force, where the method listens to it, else the last different price."""
     history: list[int] = []  # prices of trades that count for price, in order
     for trade in tape:
         if trade.price is None:
             continue
         trade.side = trade.rule = None
-        mid = None if book is None else in_force(book, trade.at - lag)
-        if mid is not None and trade.price != mid:
-            trade.side, trade.rule = (1 if trade.price > mid else -1), "quote"
-        else:
+        quote = None if book is None else quote_in_force(book, trade.at - lag)
+        said = None if quote is None else _of_quote(method, trade.price, quote)
+        if said is not None:
+            trade.side, trade.rule = said, "quote"
+        elif method != "quote":
             for earlier in reversed(history):
                 if earlier != trade.price:
                     trade.side, trade.rule = (1 if trade.price > earlier else -1), "tick"
@@ -97,14 +100,35 @@ def give_sides(tape: list[Trade], book: list[Quote] | None, lag: int = 0) -> Non
             history.append(trade.price)
 
 
+def _of_quote(method: str, price: int, quote: Quote) -> int | None:
+    bid, ask = quote.bid, quote.ask
+    assert bid is not None
+    assert ask is not None
+    if method == "tick" or (bid == ask and method in ("emo", "clnv")):
+        return None
+    if method == "emo":
+        return {ask: 1, bid: -1}.get(price)
+    if method == "clnv":
+        depth = Fraction(price - bid, ask - bid)  # 0 at the bid, 1 at the ask
+        if Fraction(7, 10) <= depth <= 1:
+            return 1
+        return -1 if 0 <= depth <= Fraction(3, 10) else None
+    return None if price == quote.mid else (1 if price > quote.mid else -1)
+
+
 def in_force(book: Iterable[Quote], at: int) -> Fraction | None:
-    mid = None
+    quote = quote_in_force(book, at)
+    return None if quote is None else quote.mid
+
+
+def quote_in_force(book: Iterable[Quote], at: int) -> Quote | None:
+    found = None
     for quote in book:
         if quote.at >= at:
             break
         if quote.valid:
-            mid = quote.mid
-    return mid
+            found = quote
+    return found
 
 
 def features(

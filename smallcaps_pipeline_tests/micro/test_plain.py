@@ -66,22 +66,22 @@ def test_every_side_is_that_of_a_plain_loop(name: str, data: st.DataObject) -> N
     day, opening, _ = DAYS[name]
     tape = data.draw(tapes(day, opening, SECONDS))
     book = data.draw(st.one_of(st.none(), books(day, opening, SECONDS)))
-    method = data.draw(st.sampled_from(["lee_ready", "tick"]))
+    method = data.draw(st.sampled_from(["lee_ready", "tick", "quote", "emo", "clnv"]))
     lag = data.draw(st.sampled_from([0, 1, 10**8, 5 * 10**9]))
     found = classify_aggressor(tape, book, method=method, quote_lag_ns=lag)
-    expected = _plain_sides(tape, None if method == "tick" else book, lag)
+    expected = _plain_sides(tape, book, lag, method)
     order = found["sequence_number"].to_list()
     got = zip(order, found["aggressor"].to_list(), found["aggressor_rule"].to_list(), strict=True)
     assert {number: (side, rule) for number, side, rule in got} == expected
 
 
 def _plain_sides(
-    tape: pl.DataFrame, book: pl.DataFrame | None, lag: int
+    tape: pl.DataFrame, book: pl.DataFrame | None, lag: int, method: str
 ) -> dict[int, tuple[int | None, str | None]]:
     exists = tape.filter(pl.col("correction").is_null() | pl.col("correction").is_in([0, 1]))
     numbers = exists.sort("timestamp", "sequence_number")["sequence_number"].to_list()
     plain_tape = plain.tape_of(tape)
-    plain.give_sides(plain_tape, None if book is None else plain.book_of(book), lag)
+    plain.give_sides(plain_tape, None if book is None else plain.book_of(book), lag, method)
     none: dict[int, tuple[int | None, str | None]]
     none = dict.fromkeys(tape["sequence_number"].to_list(), (None, None))
     return none | {n: (t.side, t.rule) for n, t in zip(numbers, plain_tape, strict=True)}

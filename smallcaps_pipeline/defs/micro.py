@@ -20,11 +20,11 @@ from smallcaps_pipeline.schemas import (
     BARS,
     DAILY_BARS,
     MANIFEST,
-    MICRO_FEATURES,
     MICRO_QUALITY,
     NEWS,
     SPLITS,
     Table,
+    micro_features_table,
 )
 from smallcaps_pipeline.settings import Range, Settings
 from smallcaps_pipeline.universe import previous_close
@@ -56,6 +56,8 @@ def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
 
 
 def _features_asset(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
+    table = micro_features_table(settings.micro.extra_features)
+
     @dg.asset(
         partitions_def=grid.batches,
         group_name=GROUP,
@@ -67,7 +69,7 @@ def _features_asset(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
         ],
         owners=[OWNER],
         kinds={"parquet", "polars"},
-        metadata=described(MICRO_FEATURES),
+        metadata=described(table),
         backfill_policy=dg.BackfillPolicy.multi_run(1),
         description=(
             "Spread, flow, tape speed, blocks, halts and continuation of every event of a batch. "
@@ -89,8 +91,8 @@ def _features_asset(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
                 settings=settings,
             )
 
-        features = _of_batch(context, lake, display, work, MICRO_FEATURES)
-        file = lake.batch(MICRO_FEATURES.name, context.partition_key)
+        features = _of_batch(context, lake, display, work, table)
+        file = lake.batch(table.name, context.partition_key)
         lake.write(features, file)
         return dg.MaterializeResult(
             metadata={**figures(features, "timestamp"), "file": dg.MetadataValue.path(file)}

@@ -15,6 +15,7 @@ from datetime import date
 import polars as pl
 
 from smallcaps_pipeline.micro.aggressor import Method, with_side
+from smallcaps_pipeline.micro.extras import extra_figures
 from smallcaps_pipeline.micro.flow import absorption, flow_figures
 from smallcaps_pipeline.micro.halts import halt_lists, probable_halts
 from smallcaps_pipeline.micro.news import news_latency
@@ -24,7 +25,13 @@ from smallcaps_pipeline.micro.slices import event_bounds, slice_rows
 from smallcaps_pipeline.micro.spread import spread_figures, start_stretch_end
 from smallcaps_pipeline.micro.ssr import restriction_figures
 from smallcaps_pipeline.micro.tape import prepare_book, prepare_tape, require_columns
-from smallcaps_pipeline.schemas import MICRO_FEATURES, NEWS, QUOTES, SchemaError, select_missing
+from smallcaps_pipeline.schemas import (
+    NEWS,
+    QUOTES,
+    SchemaError,
+    micro_features_table,
+    select_missing,
+)
 from smallcaps_pipeline.sessions import require_aware
 from smallcaps_pipeline.settings import Micro, Settings, load_settings
 
@@ -62,7 +69,8 @@ def event_features(
         settings: None takes `load_settings()`.
 
     Returns:
-        Rows of `schemas.MICRO_FEATURES`, one per manifest row, in its order. Undefined is null.
+        Rows of `schemas.MICRO_FEATURES`, one per manifest row, in its order, with the columns of
+        the groups that `micro.extra_features` names. Undefined is null.
 
     Raises:
         SchemaError: A column is missing, `symbol` among them where it is needed.
@@ -70,9 +78,10 @@ def event_features(
         CalendarRangeError: A trade lies beyond the exchange calendar.
     """
     micro = (settings or load_settings()).micro
+    table = micro_features_table(micro.extra_features)
     require_manifest(manifest_rows)
     if manifest_rows.is_empty():
-        return MICRO_FEATURES.empty()
+        return table.empty()
     events = _with_previous_close(event_bounds(manifest_rows), previous_close)
     symbols = manifest_rows["symbol"].unique().to_list()
     known_quotes = QUOTES.empty() if quotes is None else quotes
@@ -88,7 +97,7 @@ def event_features(
     rows = pl.concat(
         [manifest_rows.select(MANIFEST_COLUMNS), figures.sort("event")], how="horizontal"
     )
-    return MICRO_FEATURES.conform(rows, where="event_features")
+    return table.conform(rows, where="event_features")
 
 
 def _figures(
@@ -117,6 +126,7 @@ def _figures(
         _bar_mids(book, events, lag_ns=micro.quote_lag_ns),
         halt_lists(halts, book, lag_ns=micro.quote_lag_ns),
         restriction_figures(tape, events, drop_pct=micro.ssr_drop_pct),
+        *extra_figures(sided, book, events, micro),
     ]
     joined = events.select("event")
     for part in parts:

@@ -16,6 +16,7 @@ import polars as pl
 from smallcaps_pipeline.micro import kernels
 
 MICRO_DOLLARS: Final = 1_000_000  # units of $0.000001 in a dollar
+MICRO_SHARES: Final = 1_000_000  # units of 0.000001 shares in a share
 BPS: Final = 10_000
 NS_PER_S: Final = 1_000_000_000
 NS_PER_MINUTE: Final = 60 * NS_PER_S
@@ -32,6 +33,14 @@ def micro_dollars(price: pl.Expr) -> pl.Expr:
 def _as_micro(dollars: pl.Series) -> pl.Series:
     """Take the compiled loop: a fifth of the time of the same as expressions."""
     return known(pl.Series(dollars.name, kernels.micro_of(dollars.to_numpy()))).alias(dollars.name)
+
+
+def micro_shares(size: pl.Expr) -> pl.Expr:
+    """Return a size in units of 0.000001 shares (Int64), the finest that the tape knows.
+
+    Sums of them are exact, whatever their order and however the rows are split.
+    """
+    return micro_dollars(size)
 
 
 def known(whole: pl.Series) -> pl.Series:

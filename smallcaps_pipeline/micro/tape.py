@@ -3,9 +3,10 @@
 Belongs here: what callers may leave out, the order of rows, regular hours of a trade's day.
 Keep out: any figure.
 
-A *tape* row is a trade: symbol, at_ns, price_micro, price, size, counts_price, counts_volume,
-reopens, open_ns, close_ns (regular hours of that day, null where the exchange is closed).
-A *book* row is a quote: symbol, at_ns, bid_micro, ask_micro, halt_mark.
+A *tape* row is a trade: symbol, at_ns, price_micro, price, size, size_micro (0.000001 shares),
+counts_price, counts_volume, reopens, open_ns, close_ns (regular hours of that day, null where the
+exchange is closed).
+A *book* row is a quote: symbol, at_ns, bid_micro, ask_micro, bid_size, ask_size, halt_mark.
 Both are sorted by symbol, SIP timestamp, sequence number; rows equal in both keep their order.
 """
 
@@ -24,7 +25,7 @@ from smallcaps_pipeline.micro.conditions import (
     flags_of,
     is_reopening,
 )
-from smallcaps_pipeline.micro.prices import micro_dollars, nanoseconds
+from smallcaps_pipeline.micro.prices import micro_dollars, micro_shares, nanoseconds
 from smallcaps_pipeline.schemas import QUOTES, TRADES, SchemaError, Table, select_missing
 from smallcaps_pipeline.sessions import (
     Session,
@@ -60,6 +61,7 @@ def prepare_tape(trades: pl.DataFrame) -> pl.DataFrame:
             price_micro=micro_dollars(pl.col("price")),
             price=pl.col("price").cast(pl.Float64).fill_nan(None),
             size=pl.col("size").cast(pl.Float64).fill_nan(None),
+            size_micro=micro_shares(pl.col("size")),
             counts_price=counts_for_price(flags, in_rth()),
             counts_volume=counts_for_volume(flags),
             reopens=is_reopening(flags),
@@ -74,13 +76,17 @@ def prepare_book(quotes: pl.DataFrame) -> pl.DataFrame:
         quotes: Rows of `schemas.QUOTES` with `symbol`; all but symbol, timestamp, bid_price and
             ask_price may be left out.
     """
-    rows = with_absent(unique_rows(ordered_rows(quotes), QUOTES), QUOTES, "indicators")
+    rows = with_absent(
+        unique_rows(ordered_rows(quotes), QUOTES), QUOTES, "indicators", "bid_size", "ask_size"
+    )
     marks = pl.col("indicators").list.eval(pl.element().is_in(HALT_INDICATORS)).list.any()
     return rows.select(
         "symbol",
         "at_ns",
         bid_micro=micro_dollars(pl.col("bid_price").cast(pl.Float64)),
         ask_micro=micro_dollars(pl.col("ask_price").cast(pl.Float64)),
+        bid_size=pl.col("bid_size").cast(pl.Float64).fill_nan(None),
+        ask_size=pl.col("ask_size").cast(pl.Float64).fill_nan(None),
         halt_mark=marks.fill_null(value=False),
     )
 

@@ -23,8 +23,9 @@ from smallcaps_pipeline.schemas.micro import (
     HALT,
     MICRO_FEATURES,
     MICRO_QUALITY,
-    MOMENTS,
     Moment,
+    micro_features_table,
+    moments,
 )
 from smallcaps_pipeline.schemas.table import (
     BOOL,
@@ -87,7 +88,6 @@ __all__ = [
     "MANIFEST",
     "MICRO_FEATURES",
     "MICRO_QUALITY",
-    "MOMENTS",
     "NEWS",
     "PLAN",
     "PREVIOUS_CLOSE",
@@ -111,5 +111,7 @@ __all__ = [
     "Moment",
     "SchemaError",
     "Table",
+    "micro_features_table",
+    "moments",
     "select_missing",
 ]

@@ -1,13 +1,13 @@
 """Tables of micro: figures of events, and the quality of their windows.
 
-Every column of `MICRO_FEATURES` says at which moment it is known; `MOMENTS` holds the same for
+Every column of `MICRO_FEATURES` says at which moment it is known; `moments` returns the same for
 tests: data after the moment changes nothing in the column. Only columns of a moment after the event
 bar's end carry the prefix `label_`, and all of them do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -53,6 +53,7 @@ def known(moment: Moment, found: Mapping[str, Column]) -> dict[str, Column]:
     }
 
 
+_ByMoment = dict[Moment, dict[str, Column]]
 _EVENT: Final = {
     **some(EVENTS, "event_id", "symbol", "date", "timestamp", "event_type", "direction"),
     **some(EVENTS, "session"),
@@ -87,7 +88,7 @@ _LABELS: Final = columns(
     ("label_halts", pl.List(HALT), "probable halts"),
     ("label_ssr_from", UTC_NS, "trade that started it; null = none in the window"),
 )
-MOMENTS: Final[dict[str, Moment]] = {
+_MOMENTS: Final[dict[str, Moment]] = {
     **dict.fromkeys((*_EVENT, *_BEFORE), Moment.BAR_END),
     **dict.fromkeys(_AFTER, Moment.MINUTE_AFTER),
     **dict.fromkeys(_LABELS, Moment.WINDOW_END),
@@ -104,6 +105,86 @@ MICRO_FEATURES = Table(
     },
     ("event_id",),
 )
+
+
+def _both_stretches(*of: tuple[str, pl.DataType | type[pl.DataType], str]) -> _ByMoment:
+    """Return columns up to the event bar's end and over the window, from (name, type, meaning)."""
+    before = [(_before(name), dtype, meaning) for name, dtype, meaning in of]
+    label = [(f"label_{name}", dtype, meaning) for name, dtype, meaning in of]
+    return {Moment.BAR_END: columns(*before), Moment.WINDOW_END: columns(*label)}
+
+
+def _before(name: str) -> str:
+    """Return a column's name for the stretch before; the unit stays last."""
+    stem = name.removesuffix("_bps")
+    return f"{stem}_before{name.removeprefix(stem)}"
+
+
+_SIZES: Final[list[tuple[str, pl.DataType | type[pl.DataType], str]]] = [
+    (f"{kind}_{of}", F64, f"share of {what} in {words}")
+    for kind, words in (("odd_lot", "odd lots"), ("round_lot", "round lots"), ("block", "blocks"))
+    for of, what in (("share", "trades"), ("volume", "volume"))
+]
+_EXTRAS: Final[dict[str, _ByMoment]] = {
+    "spreads": _both_stretches(
+        (
+            "effective_spread_bps",
+            F64,
+            "twice the distance from the mid that takers paid, by volume",
+        ),
+        ("quoted_spread_at_trades_bps", F64, "quoted spread in force at trades, by volume"),
+        ("realized_spread_bps", F64, "what makers kept after realized_after_s, by volume"),
+        ("price_impact_bps", F64, "effective less realized spread, by volume"),
+    ),
+    "order_flow": _both_stretches(
+        ("ofi", F64, "order-flow imbalance at the best quotes, unit of the quotes' sizes"),
+        ("ofi_depths", F64, "the same in multiples of the mean depth"),
+    ),
+    "vwap_slippage": {
+        Moment.WINDOW_END: columns(
+            (
+                *("label_vwap_slippage_bps", F64),
+                "VWAP of slippage_shares after the bar against the mid at its end, bps",
+            ),
+        )
+    },
+    "sizes": _both_stretches(*_SIZES, ("median_size", F64, "median shares of a trade")),
+    "triple_barrier": {
+        Moment.WINDOW_END: columns(
+            ("label_barrier", I64, "1 continuation, -1 reversal, 0 neither in time"),
+            ("label_barrier_s", F64, "seconds from the event bar's end to the touch"),
+            (
+                "label_barrier_return",
+                F64,
+                "return in the event's direction, at the touch or in time",
+            ),
+        )
+    },
+}
+
+
+def micro_features_table(extra: Sequence[str] = ()) -> Table:
+    """Return `MICRO_FEATURES` with the columns of some groups of `micro.extra_features`."""
+    added = {
+        name: column
+        for group in extra
+        for moment, found in _EXTRAS[group].items()
+        for name, column in known(moment, found).items()
+    }
+    table = MICRO_FEATURES
+    return Table(table.name, table.row, {**table.columns, **added}, table.key)
+
+
+def moments(extra: Sequence[str] = ()) -> dict[str, Moment]:
+    """Return when each column of `micro_features_table(extra)` is known."""
+    added = {
+        name: moment
+        for group in extra
+        for moment, found in _EXTRAS[group].items()
+        for name in found
+    }
+    return {**_MOMENTS, **added}
+
 
 MICRO_QUALITY = Table(
     "micro_quality",

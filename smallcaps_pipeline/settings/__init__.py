@@ -29,9 +29,11 @@ from smallcaps_pipeline.settings.detection import (
 from smallcaps_pipeline.settings.judgement import (
     EventKpis,
     Extension,
+    ExtraFeatures,
     Kpis,
     Micro,
     Report,
+    TripleBarrier,
     WindowKpis,
     Windows,
 )
@@ -60,6 +62,7 @@ __all__ = [
     "EventKpis",
     "Events",
     "Extension",
+    "ExtraFeatures",
     "Features",
     "Filters",
     "Kpis",
@@ -75,6 +78,7 @@ __all__ = [
     "Section",
     "Settings",
     "SettingsError",
+    "TripleBarrier",
     "Universe",
     "WindowKpis",
     "Windows",

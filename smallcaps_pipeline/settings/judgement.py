@@ -10,6 +10,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
 )
 
 from smallcaps_pipeline.settings.base import (
@@ -42,8 +43,19 @@ class Windows(Section):
     bytes_per_quote: PositiveFloat
 
 
+ExtraFeatures = Literal["spreads", "order_flow", "vwap_slippage", "sizes", "triple_barrier"]
+
+
+class TripleBarrier(Section):
+    """How far, and for how long, until an event has gone on or turned."""
+
+    continuation_pct: PositiveFloat
+    reversal_pct: PositiveFloat
+    minutes: PositiveInt
+
+
 class Micro(Section):
-    """Aggressor, blocks, halts, short-sale restriction, news."""
+    """Aggressor, blocks, halts, short-sale restriction, news, and what is computed on request."""
 
     aggressor: Literal["lee_ready", "tick", "quote", "emo", "clnv"]
     quote_lag_ns: NonNegativeInt
@@ -54,6 +66,18 @@ class Micro(Section):
     halt_range_pct: NonNegativeFloat
     ssr_drop_pct: Annotated[int, Field(ge=1, le=99)]
     news_hours: PositiveInt
+    extra_features: tuple[ExtraFeatures, ...]
+    realized_after_s: PositiveInt
+    slippage_shares: PositiveFloat
+    round_lot: PositiveInt
+    triple_barrier: TripleBarrier
+
+    @field_validator("extra_features")
+    @classmethod
+    def _named_once(cls, names: tuple[ExtraFeatures, ...]) -> tuple[ExtraFeatures, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"names a group twice: {list(names)}")
+        return names
 
 
 class EventKpis(Section):

@@ -138,7 +138,7 @@ def _has(conditions: pl.Expr, flag: Flag) -> pl.Expr:
 def _read_flags(conditions: pl.Series) -> pl.Series:
     if conditions.dtype == pl.UInt8:
         return conditions
-    codes = conditions.cast(pl.List(pl.Int64)).rechunk()
+    codes = conditions.cast(pl.List(pl.Int32)).rechunk()
     lengths = codes.list.len().fill_null(0)
     offsets = np.concatenate([[0], lengths.cum_sum().to_numpy()]).astype(np.int64)
     flat = codes.explode(keep_nulls=False, empty_as_null=False).fill_null(-1).to_numpy()

@@ -14,14 +14,20 @@ import polars as pl
 
 from smallcaps_pipeline.micro.features import require_manifest, with_symbol
 from smallcaps_pipeline.micro.halts import probable_halts
+from smallcaps_pipeline.micro.prices import MICRO_SHARES
 from smallcaps_pipeline.micro.quality_bars import bar_counts, halts_with_bars
 from smallcaps_pipeline.micro.quality_rows import quote_counts, trade_counts
+from smallcaps_pipeline.micro.quotes_in_force import with_mid
 from smallcaps_pipeline.micro.slices import event_bounds, slice_rows
 from smallcaps_pipeline.micro.tape import prepare_book, prepare_tape
 from smallcaps_pipeline.schemas import MICRO_QUALITY, QUOTES
-from smallcaps_pipeline.settings import Settings, load_settings
+from smallcaps_pipeline.settings import Micro, Settings, load_settings
+from smallcaps_pipeline.thresholds import at_least
 
-_OF_QUOTES = [name for name in MICRO_QUALITY.columns if name.startswith("quote")]
+_OF_QUOTES = [
+    *(name for name in MICRO_QUALITY.columns if name.startswith("quote")),
+    "shares_off_market",
+]
 _IDENTITY = ("event_id", "symbol", "date", "timestamp", "session", "profile")
 _WINDOW = ("window_start", "window_end")
 
@@ -71,6 +77,7 @@ def window_quality(
     parts = [
         trade_counts(events, own_trades),
         quote_counts(events, own_quotes),
+        _volumes(tape, book, micro),
         halts_with_bars(events, halts, bars),
     ]
     if bars is not None:
@@ -88,6 +95,22 @@ def window_quality(
     )
 
 
+def _volumes(tape: pl.DataFrame, book: pl.DataFrame, micro: Micro) -> pl.DataFrame:
+    """Return per event with a trade its shares, and those printed far from the mid in force.
+
+    Such a print is late, an average, or agreed upon elsewhere: where its condition codes do not
+    say so it costs a whole day's figures (one of 1.5 million shares has doubled an effective
+    spread).
+    """
+    real = with_mid(tape, book, by=["event"], lag_ns=micro.quote_lag_ns).filter("counts_volume")
+    mid_x2, units = pl.col("mid_x2"), pl.col("size_micro")
+    distance = (2 * pl.col("price_micro") - mid_x2).abs() * 100 / mid_x2
+    far = at_least(distance, micro.off_market_pct) & (pl.col("price_micro") > 0)
+    return real.group_by("event").agg(
+        shares=units.sum() / MICRO_SHARES, shares_off_market=units.filter(far).sum() / MICRO_SHARES
+    )
+
+
 def _joint_figures(shares_from: date | None) -> dict[str, pl.Expr]:
     """Return what rests on trades and quotes together, or on the event's day."""
     as_shares = pl.col("sizes_as_shares")
@@ -100,6 +123,8 @@ def _joint_figures(shares_from: date | None) -> dict[str, pl.Expr]:
         **both,
         "quote_unit_differs": as_shares != unit,
         "time_rounded": pl.col("trades_rounded") | pl.col("quotes_rounded"),
+        "shares": pl.col("shares").fill_null(0.0),
+        "shares_off_market": pl.col("shares_off_market").fill_null(0.0),
         "halts": pl.col("halts").fill_null(0),
         "halts_confirmed": pl.col("halts_confirmed").fill_null(0),
         # Without a halt none is contradicted, whether bars are there or not.

@@ -241,6 +241,15 @@ _ROWS: Final = (
     _ticks("duplicated", "Rows stored twice", "max_duplicated_pct", "pages or windows overlap"),
     _trades("trades_id_repeated", "Trades with the id of another", "max_ids_repeated_pct"),
     _trades("trades_bad", "Trades without a usable price or size", "max_bad_trades_pct"),
+    Rule(
+        "off_market_pct",
+        "Shares printed far from the mid in force",
+        _ratio(pl.col("shares_off_market"), pl.col("shares")),
+        "%",
+        _at_most("max_off_market_pct"),
+        _QUOTED & (pl.col("shares") > 0),
+        "late, average-priced or negotiated prints: a single one can double an effective spread",
+    ),
     _trades(
         "trades_cancelled",
         "Trades cancelled or in error",

@@ -202,6 +202,8 @@ MICRO_QUALITY = Table(
             ("trades_id_repeated", I64, "a venue's id given again (off-exchange ids left out)"),
             ("trades_unknown_condition", I64, "a condition code that no update rule is known for"),
             ("trades_without_conditions", I64, "condition codes not known: taken as regular"),
+            ("shares", F64, "shares of the real trades"),
+            ("shares_off_market", F64, "of them, printed off_market_pct or more from the mid"),
             ("quotes", I64, "quote rows in the window; null = not fetched, as all of quotes_"),
             ("quotes_empty", I64, "neither bid nor ask"),
             ("quotes_one_sided", I64, "a bid or an ask alone"),

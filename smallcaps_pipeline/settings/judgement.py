@@ -66,6 +66,7 @@ class Micro(Section):
     halt_range_pct: NonNegativeFloat
     ssr_drop_pct: Annotated[int, Field(ge=1, le=99)]
     news_hours: PositiveInt
+    off_market_pct: PositiveFloat
     extra_features: tuple[ExtraFeatures, ...]
     realized_after_s: PositiveInt
     slippage_shares: PositiveFloat
@@ -110,6 +111,7 @@ class WindowKpis(Section):
     max_duplicated_pct: Percent
     max_ids_repeated_pct: Percent
     max_bad_trades_pct: Percent
+    max_off_market_pct: Percent
     max_cancelled_pct: Percent
     max_unknown_conditions_pct: Percent
     max_without_conditions_pct: Percent

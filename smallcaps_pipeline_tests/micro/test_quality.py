@@ -165,6 +165,11 @@ DEFECTS: list[tuple[str, Callable[[Frames], Frames], set[str]]] = [
         {"trades_bad_pct", "bar_volume_differs_pct", "bar_count_differs_pct"},
     ),
     (
+        "a negotiated block at 3 % below the market, without a code that says so",
+        edit("trades", lambda t: pl.concat([t, _extra(t, price=9.78, codes=[37])])),
+        {"off_market_pct", "bar_volume_differs_pct", "bar_count_differs_pct"},
+    ),
+    (
         "a cancelled print that stays in the data",
         edit(
             "trades",
@@ -349,6 +354,7 @@ def test_what_was_not_given_is_not_yet_and_never_a_pass() -> None:
     for name in ("quotes_crossed_pct", "quotes_latency_p50_ms"):
         assert unknown[name].n == 0, name
     assert frame.select(pl.col("^quote.*$").is_null().all()).row(0) == (True,) * 10
+    assert frame["shares_off_market"].null_count() == 1
 
 
 def test_only_whole_minutes_and_known_conditions_are_compared() -> None:

@@ -33,7 +33,7 @@ _STAGES: Final = {
         "Choose the events worth paying for and plan their downloads; spends nothing.",
     ),
     DOWNLOAD: (
-        ["trade_windows", "quote_windows", "micro_quality", "micro_features"],
+        ["trade_windows", "quote_windows", "micro_quality", "news", "micro_features"],
         "Fetch trades, then quotes, of a batch of windows; check them, and compute their figures.",
     ),
     REPORT: (["go_no_go"], "Write the GO / NO-GO page of a profile."),

@@ -9,7 +9,9 @@ import dagster as dg
 import polars as pl
 
 from smallcaps_pipeline.cells import period_of
+from smallcaps_pipeline.defs.batch_events import events_of
 from smallcaps_pipeline.defs.describe import OWNER, described, figures, image, table_of
+from smallcaps_pipeline.defs.news import news_asset
 from smallcaps_pipeline.defs.partitions import Grid
 from smallcaps_pipeline.defs.progress import Display, ProgressLog
 from smallcaps_pipeline.lake import Lake
@@ -19,7 +21,6 @@ from smallcaps_pipeline.report.status import Finding, Status, findings_frame, ju
 from smallcaps_pipeline.schemas import (
     BARS,
     DAILY_BARS,
-    MANIFEST,
     MICRO_QUALITY,
     NEWS,
     SPLITS,
@@ -31,8 +32,6 @@ from smallcaps_pipeline.universe import previous_close
 from smallcaps_pipeline.windows import (
     Kind,
     StoredWindow,
-    profile_of,
-    read_batch,
     read_interval,
     stored_windows,
 )
@@ -52,7 +51,11 @@ INTEGRITY = frozenset(
 
 def assets(grid: Grid, settings: Settings) -> Sequence[dg.AssetsDefinition]:
     """Return the assets of the stage."""
-    return [_features_asset(grid, settings), _quality_asset(grid, settings)]
+    return [
+        news_asset(grid, settings),
+        _features_asset(grid, settings),
+        _quality_asset(grid, settings),
+    ]
 
 
 def _features_asset(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
@@ -64,6 +67,7 @@ def _features_asset(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
         deps=[
             "trade_windows",
             "quote_windows",
+            "news",
             "splits",
             dg.AssetDep("daily_bars", partition_mapping=dg.AllPartitionMapping()),
         ],
@@ -81,7 +85,7 @@ def _features_asset(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
         lake: dg.ResourceParam[Lake],
         display: dg.ResourceParam[Display],
     ) -> dg.MaterializeResult:
-        closes, news = _previous_closes(lake), _news(lake)
+        closes, news = _previous_closes(lake), _news(lake, context.partition_key)
 
         def work(ticks: Ticks) -> pl.DataFrame:
             return event_features(
@@ -225,7 +229,7 @@ def _of_batch(
     table: Table,
 ) -> pl.DataFrame:
     """Return what `work` makes of a batch's events, one symbol in memory at a time."""
-    events = _events_of(lake, context.partition_key)
+    events = events_of(lake, context.partition_key)
     progress = ProgressLog(
         context.log.info, total=len(events), unit="events", clock=time.monotonic, display=display
     )
@@ -234,13 +238,6 @@ def _of_batch(
         parts.append(work(ticks))
         progress.advance(len(ticks.events))
     return pl.concat(parts).sort("symbol", "timestamp", "event_id")
-
-
-def _events_of(lake: Lake, batch: str) -> pl.DataFrame:
-    """Return the manifest rows of the events in a batch's windows."""
-    ids = read_batch(lake, batch)["events_merged"].explode().unique()
-    manifest = lake.read(lake.profile(MANIFEST.name, profile_of(batch)), MANIFEST)
-    return manifest.filter(pl.col("event_id").is_in(ids.implode()))
 
 
 def _by_symbol(lake: Lake, events: pl.DataFrame) -> Iterator[Ticks]:
@@ -304,7 +301,7 @@ def _previous_closes(lake: Lake) -> pl.DataFrame | None:
     return previous_close(lake.scan(daily, DAILY_BARS).collect(), known)
 
 
-def _news(lake: Lake) -> pl.DataFrame | None:
-    """Return the stored news; None where none were fetched."""
-    file = lake.table(NEWS.name)
+def _news(lake: Lake, batch: str) -> pl.DataFrame | None:
+    """Return the stored news before a batch's events; None where none were fetched."""
+    file = lake.batch(NEWS.name, batch)
     return lake.read(file, NEWS) if file.exists() else None

@@ -65,6 +65,7 @@ class Micro(Section):
     halt_minutes_before: PositiveInt
     halt_range_pct: NonNegativeFloat
     ssr_drop_pct: Annotated[int, Field(ge=1, le=99)]
+    fetch_news: bool
     news_hours: PositiveInt
     off_market_pct: PositiveFloat
     extra_features: tuple[ExtraFeatures, ...]

@@ -29,6 +29,7 @@ ASSETS = {
     "window_plan": ("windows", "profile"),
     "trade_windows": ("windows", "batch"),
     "quote_windows": ("windows", "batch"),
+    "news": ("universe", "batch"),
     "micro_quality": ("micro", "batch"),
     "micro_features": ("micro", "batch"),
     "go_no_go": ("report", "profile"),
@@ -46,6 +47,7 @@ TABLES = {
     "window_plan": schemas.PLAN,
     "trade_windows": schemas.TRADES,
     "quote_windows": schemas.QUOTES,
+    "news": schemas.NEWS,
     "micro_quality": schemas.MICRO_QUALITY,
     "micro_features": schemas.MICRO_FEATURES,
 }

@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from smallcaps_pipeline import schemas
 from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.micro import DISK, INTEGRITY
-from smallcaps_pipeline.emulator import SimulatedMarket
+from smallcaps_pipeline.defs.news import stretches_before
+from smallcaps_pipeline.emulator import Options, SimulatedMarket, parse_faults
 from smallcaps_pipeline.lake import read_metadata
 from smallcaps_pipeline.report.quality import RULES
 from smallcaps_pipeline.windows import Kind, batch_names, read_batch, stored_windows
@@ -81,6 +83,55 @@ def test_every_window_of_the_batch_has_a_row_with_its_files(chain: Chain) -> Non
     assert (frame["minutes_compared"] > 0).all()
 
 
+def test_news_before_the_events_are_fetched_once_and_measured(chain: Chain) -> None:
+    batch = batch_names(chain.lake, "core")[0]
+    news = chain.lake.read(chain.lake.batch("news", batch), schemas.NEWS)
+    events = chain.lake.read(chain.lake.profile("event_manifest", "core"), schemas.MANIFEST)
+    stretches = stretches_before(
+        events.filter(pl.col("event_id").is_in(_ids(chain))), timedelta(hours=24)
+    )
+    for symbol, (start, end) in stretches:
+        served = MARKET.news(start, end, symbol).filter(pl.col("published_at") < end)
+        there = news.filter(
+            pl.col("symbol") == symbol, pl.col("published_at").is_between(start, end, "left")
+        )
+        assert set(there["news_id"]) >= set(served["news_id"])
+    features = chain.lake.read(chain.lake.batch("micro_features", batch), schemas.MICRO_FEATURES)
+    known = features["news_latency_s"].drop_nulls()
+    assert len(known) > 0
+    assert known.is_between(0, 24 * 3600).all()
+    asked = len(chain.asked("/v2/reference/news"))
+    assert asked == len(stretches)
+    chain.launcher.run(jobs.DOWNLOAD, partition=batch)
+    assert len(chain.asked("/v2/reference/news")) == asked
+
+
+def test_plan_without_news_leaves_the_latency_unknown(chain: Chain, tmp_path: Path) -> None:
+    batch = batch_names(chain.lake, "core")[0]
+    options = Options(faults=parse_faults("403_endpoint@/v2/reference/news"))
+    with _copy(chain, tmp_path, options) as other:
+        other.lake.remove(other.lake.batch("news", batch))
+        other.instance.add_dynamic_partitions("batch", [batch])
+        other.launcher.run(jobs.DOWNLOAD, partition=batch, assets=["news", "micro_features"])
+        assert not other.lake.batch("news", batch).exists()
+        features = other.lake.read(
+            other.lake.batch("micro_features", batch), schemas.MICRO_FEATURES
+        )
+        assert features["news_latency_s"].null_count() == features.height
+
+
+def test_stretches_of_near_events_are_one() -> None:
+    noon = datetime(2025, 10, 7, 14, tzinfo=UTC)
+    at = [noon, noon + timedelta(hours=1), noon + timedelta(days=2, minutes=30)]
+    events = pl.DataFrame({"symbol": ["A", "A", "A"], "timestamp": at})
+    first, second = (
+        (symbol, str(start)[:16], str(end)[:16])
+        for symbol, (start, end) in stretches_before(events, timedelta(hours=24))
+    )
+    assert first == ("A", "2025-10-06 14:01", "2025-10-07 15:01")
+    assert second == ("A", "2025-10-08 14:31", "2025-10-09 14:31")
+
+
 def test_batch_without_quotes_says_not_fetched_and_not_none(chain: Chain, tmp_path: Path) -> None:
     with _copy(chain, tmp_path) as other:
         for window in stored_windows(other.lake, Kind.QUOTES):
@@ -112,11 +163,16 @@ def test_integrity_names_checks_that_there_are() -> None:
     assert {rule.name for rule in RULES} >= INTEGRITY
 
 
+def _ids(chain: Chain) -> list[str]:
+    batch = read_batch(chain.lake, batch_names(chain.lake, "core")[0])
+    return batch["events_merged"].explode().unique().to_list()
+
+
 @contextmanager
-def _copy(chain: Chain, folder: Path) -> Iterator[Chain]:
+def _copy(chain: Chain, folder: Path, options: Options | None = None) -> Iterator[Chain]:
     """Open the graph over a copy of the lake."""
     shutil.copytree(chain.lake.root, folder / "data")
-    with chain_in(folder, MARKET) as other:
+    with chain_in(folder, MARKET, options=options) as other:
         yield other
 
 

@@ -27,6 +27,7 @@ EXTRAS: tuple[ExtraFeatures, ...] = (
     *("spreads", "order_flow", "vwap_slippage", "sizes", "triple_barrier"),
 )
 MINUTES_BEFORE, MINUTES_AFTER = 3, 7
+SYMBOLS_AT_ONCE = 50
 
 
 def main() -> None:
@@ -64,17 +65,22 @@ def sides(count: int, runs: int) -> None:
 
 
 def windows(count: int, per_symbol: int) -> None:
-    """Measure all figures of `count` windows, symbol by symbol as the asset does."""
-    symbols = max(count // per_symbol, 1)
+    """Measure all figures of `count` windows, some symbols at a time as the asset does."""
+    at_once = max(min(SYMBOLS_AT_ONCE, count // per_symbol), 1)
+    calls = max(count // per_symbol // at_once, 1)
     starts = [OPENING + timedelta(minutes=30 * number) for number in range(per_symbol)]
     seconds = 60 * (30 * (per_symbol - 1) + MINUTES_AFTER + MINUTES_BEFORE)
-    trades, quotes = make_trades(per_symbol * 600, seconds), make_quotes(per_symbol * 1800, seconds)
-    rows = manifest("AEMD", starts)
-    base = load_settings()
-    asked = base.model_copy(
-        update={"micro": base.micro.model_copy(update={"extra_features": EXTRAS})}
+    per_minute = seconds // 60
+    one = make_trades(per_minute * 60, seconds), make_quotes(per_minute * 180, seconds)
+    names = [f"S{number:04d}" for number in range(at_once)]
+    rows = pl.concat([manifest(name, starts) for name in names])
+    trades, quotes = (
+        pl.concat([frame.with_columns(symbol=pl.lit(name)) for name in names]) for frame in one
     )
-    floor = best(3, lambda: one_pass(trades, quotes)) * symbols
+    base = load_settings()
+    micro = base.micro.model_copy(update={"extra_features": EXTRAS})
+    asked = base.model_copy(update={"micro": micro})
+    floor = best(3, lambda: one_pass(trades, quotes)) * calls
     for what, work in (
         ("event_features", lambda: features(rows, trades, quotes, base)),
         ("event_features, all extra_features", lambda: features(rows, trades, quotes, asked)),
@@ -82,16 +88,17 @@ def windows(count: int, per_symbol: int) -> None:
     ):
         work()  # compiles
         began = time.perf_counter()
-        for _ in range(symbols):
+        for _ in range(calls):
             work()
         took = time.perf_counter() - began
-        report(f"{what}, {count:,} windows", f"{count / took:,.0f} windows/s", took, floor)
+        done = calls * rows.height
+        report(f"{what}, {done:,} windows", f"{done / took:,.0f} windows/s", took, floor)
 
 
 def features(
     rows: pl.DataFrame, trades: pl.DataFrame, quotes: pl.DataFrame, settings: Settings
 ) -> pl.DataFrame:
-    """Describe the windows of one symbol."""
+    """Describe the windows of some symbols."""
     return event_features(rows, trades, quotes, previous_close=10.0, settings=settings)
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -40,6 +40,7 @@ from smallcaps_pipeline.windows.stored import SHARES_FROM
 
 GROUP = "micro"
 DISK = "disk_used_pct"
+ROWS_AT_ONCE = 2_000_000  # trades and quotes in memory: some 500 MB at the peak
 # What no market can be blamed for: rows lost, doubled, mixed up or damaged on the way.
 INTEGRITY = frozenset(
     {
@@ -207,11 +208,11 @@ def _disk(lake: Lake, settings: Settings) -> Finding:
 
 @dataclass(frozen=True)
 class Ticks:
-    """Events of one symbol with the rows of their windows.
+    """Events with the rows of their windows.
 
     Attributes:
         events: Manifest rows.
-        trades, quotes: What is stored of their windows; quotes None where none are stored.
+        trades, quotes: What is stored of their windows, with `symbol`; quotes None where none are.
         files: `event_id`, `bytes`, `extended` of the files that hold them.
     """
 
@@ -219,6 +220,10 @@ class Ticks:
     trades: pl.DataFrame
     quotes: pl.DataFrame | None
     files: pl.DataFrame
+
+    @property
+    def rows(self) -> int:
+        return self.trades.height + (0 if self.quotes is None else self.quotes.height)
 
 
 def _of_batch(
@@ -228,16 +233,41 @@ def _of_batch(
     work: Callable[[Ticks], pl.DataFrame],
     table: Table,
 ) -> pl.DataFrame:
-    """Return what `work` makes of a batch's events, one symbol in memory at a time."""
+    """Return what `work` makes of a batch's events, so many rows in memory at a time."""
     events = events_of(lake, context.partition_key)
     progress = ProgressLog(
         context.log.info, total=len(events), unit="events", clock=time.monotonic, display=display
     )
     parts = [table.empty()]
-    for ticks in _by_symbol(lake, events):
+    for ticks in in_chunks(_by_symbol(lake, events), ROWS_AT_ONCE):
         parts.append(work(ticks))
         progress.advance(len(ticks.events))
     return pl.concat(parts).sort("symbol", "timestamp", "event_id")
+
+
+def in_chunks(symbols: Iterable[Ticks], rows_at_once: int) -> Iterator[Ticks]:
+    """Join small symbols, which cost more in calls than in rows, up to so many rows.
+
+    Those with quotes and those without stay apart; a symbol is never cut.
+    """
+    waiting: dict[bool, list[Ticks]] = {True: [], False: []}
+    for ticks in symbols:
+        chunk = waiting[ticks.quotes is not None]
+        if chunk and sum(one.rows for one in chunk) + ticks.rows > rows_at_once:
+            yield _joined(chunk)
+            chunk.clear()
+        chunk.append(ticks)
+    yield from (_joined(chunk) for chunk in waiting.values() if chunk)
+
+
+def _joined(chunk: Sequence[Ticks]) -> Ticks:
+    quotes = [one.quotes for one in chunk if one.quotes is not None]
+    return Ticks(
+        pl.concat(one.events for one in chunk),
+        pl.concat(one.trades for one in chunk),
+        pl.concat(quotes) if quotes else None,
+        pl.concat(one.files for one in chunk),
+    )
 
 
 def _by_symbol(lake: Lake, events: pl.DataFrame) -> Iterator[Ticks]:
@@ -252,9 +282,12 @@ def _by_symbol(lake: Lake, events: pl.DataFrame) -> Iterator[Ticks]:
                 continue
             spans = [span for _, span in _spans(chosen)]
             interval = min(start for start, _ in spans), max(end for _, end in spans)
-            trades = read_interval(lake, symbol, Kind.TRADES, interval)
-            quotes = read_interval(lake, symbol, Kind.QUOTES, interval) if has_quotes else None
-            yield Ticks(chosen, trades, quotes, _files_of(chosen, windows))
+            trades, quotes = (
+                read_interval(lake, symbol, kind, interval).with_columns(symbol=pl.lit(symbol))
+                for kind in (Kind.TRADES, Kind.QUOTES)
+            )
+            files = _files_of(chosen, windows)
+            yield Ticks(chosen, trades, quotes if has_quotes else None, files)
 
 
 def _spans(rows: pl.DataFrame) -> list[tuple[str, Interval]]:
@@ -283,11 +316,13 @@ def _files_of(rows: pl.DataFrame, windows: dict[Kind, list[StoredWindow]]) -> pl
 
 
 def _bars_of(lake: Lake, events: pl.DataFrame, grid: Grid) -> pl.DataFrame | None:
-    """Return the bars of the cells that hold one symbol's events; None where there are none."""
-    symbol, days = events["symbol"][0], events["date"].str.to_date().unique().sort()
-    keys = dict.fromkeys(period_of(day, grid.cadence).key for day in days)
-    files = [lake.cell(BARS.name, symbol, key) for key in keys]
-    there = [file for file in files if file.exists()]
+    """Return the bars of the cells that hold some events; None where there are none."""
+    days = events.select("symbol", pl.col("date").str.to_date()).unique()
+    files = {
+        lake.cell(BARS.name, symbol, period_of(day, grid.cadence).key)
+        for symbol, day in days.iter_rows()
+    }
+    there = sorted(file for file in files if file.exists())
     return lake.scan(there, BARS).collect() if there else None
 
 

@@ -127,10 +127,6 @@ def _joint_figures(shares_from: date | None) -> dict[str, pl.Expr]:
         "shares_off_market": pl.col("shares_off_market").fill_null(0.0),
         "halts": pl.col("halts").fill_null(0),
         "halts_confirmed": pl.col("halts_confirmed").fill_null(0),
-        # Without a halt none is contradicted, whether bars are there or not.
-        "halts_with_bars": pl.when(pl.col("halts").is_null())
-        .then(0)
-        .otherwise(pl.col("halts_with_bars")),
     }
 
 
@@ -150,6 +146,12 @@ def _with_absent(rows: pl.DataFrame, *, quotes_known: bool) -> pl.DataFrame:
     """Add what could not be told as null; without quotes nothing of quotes was."""
     absent = [name for name in MICRO_QUALITY.columns if name not in rows.columns]
     unknown = absent if quotes_known else [*absent, *_OF_QUOTES]
-    return rows.with_columns(
+    whole = rows.with_columns(
         pl.lit(None, MICRO_QUALITY.schema[name]).alias(name) for name in dict.fromkeys(unknown)
+    )
+    # Without a halt none is contradicted; without bars of the day nobody can say.
+    compared = pl.col("minutes_compared").is_not_null()
+    contradicted = pl.when(compared).then(pl.col("halts_with_bars").fill_null(0))
+    return whole.with_columns(
+        halts_with_bars=pl.when(pl.col("halts") == 0).then(0).otherwise(contradicted)
     )

@@ -14,7 +14,7 @@ import pytest
 
 from smallcaps_pipeline import schemas
 from smallcaps_pipeline.defs import jobs
-from smallcaps_pipeline.defs.micro import DISK, INTEGRITY
+from smallcaps_pipeline.defs.micro import DISK, INTEGRITY, Ticks, in_chunks
 from smallcaps_pipeline.defs.news import stretches_before
 from smallcaps_pipeline.emulator import Options, SimulatedMarket, parse_faults
 from smallcaps_pipeline.lake import read_metadata
@@ -157,6 +157,24 @@ def test_damaged_window_fails_its_check_as_an_error(chain: Chain, tmp_path: Path
         assert failed == {"out_of_order_pct"}
         assert not there["out_of_order_pct"].passed
         assert there["out_of_order_pct"].severity == dg.AssetCheckSeverity.ERROR
+
+
+def test_small_symbols_are_joined_and_none_is_cut() -> None:
+    def ticks(symbol: str, rows: int, *, quoted: bool = True) -> Ticks:
+        frame = pl.DataFrame({"symbol": [symbol] * rows})
+        one = pl.DataFrame({"symbol": [symbol]})
+        return Ticks(one, frame, frame.clear() if quoted else None, one)
+
+    given = [
+        ticks("A", 4),
+        ticks("B", 3, quoted=False),
+        ticks("C", 6),
+        ticks("D", 1),
+        ticks("E", 30),
+    ]
+    chunks = list(in_chunks(given, 10))
+    found = [("".join(c.events["symbol"]), c.rows, c.quotes is not None) for c in chunks]
+    assert found == [("AC", 10, True), ("D", 1, True), ("E", 30, True), ("B", 3, False)]
 
 
 def test_integrity_names_checks_that_there_are() -> None:

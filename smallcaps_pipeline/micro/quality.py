@@ -71,19 +71,8 @@ def window_quality(
     events = event_bounds(manifest_rows)
     own_trades = with_symbol(trades, symbols, "trades")
     own_quotes = with_symbol(QUOTES.empty() if quotes is None else quotes, symbols, "quotes")
-    tape = slice_rows(events, prepare_tape(own_trades))
-    book = slice_rows(events, prepare_book(own_quotes), row_before=True)
-    halts = probable_halts(tape, book, events, micro, end="end_ns")
-    parts = [
-        trade_counts(events, own_trades),
-        quote_counts(events, own_quotes),
-        _volumes(tape, book, micro),
-        halts_with_bars(events, halts, bars),
-    ]
-    if bars is not None:
-        parts.append(bar_counts(events, own_trades, bars))
     joined = events.select("event", "date")
-    for part in parts:
+    for part in _parts(events, own_trades, own_quotes, bars, micro):
         joined = joined.join(part, on="event", how="left", validate="1:1", maintain_order="left")
     counted = joined.with_columns(**_joint_figures(shares_from)).drop("date")
     rows = pl.concat(
@@ -93,6 +82,26 @@ def window_quality(
         _with_absent(_with_files(rows, files), quotes_known=quotes is not None),
         where="window_quality",
     )
+
+
+def _parts(
+    events: pl.DataFrame,
+    trades: pl.DataFrame,
+    quotes: pl.DataFrame,
+    bars: pl.DataFrame | None,
+    micro: Micro,
+) -> list[pl.DataFrame]:
+    """Return the counts of each subject, at most one row per event."""
+    tape = slice_rows(events, prepare_tape(trades))
+    book = slice_rows(events, prepare_book(quotes), row_before=True)
+    halts = probable_halts(tape, book, events, micro, end="end_ns")
+    parts = [
+        trade_counts(events, trades),
+        quote_counts(events, quotes),
+        _volumes(tape, book, micro),
+        halts_with_bars(events, halts, bars),
+    ]
+    return parts if bars is None else [*parts, bar_counts(events, trades, bars)]
 
 
 def _volumes(tape: pl.DataFrame, book: pl.DataFrame, micro: Micro) -> pl.DataFrame:

@@ -46,7 +46,7 @@ def columns_of(moment: Moment) -> list[str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_what_comes_after_its_moment_changes_no_column(name: str, data: st.DataObject) -> None:
     day, opening, clock, direction = CASES[name]

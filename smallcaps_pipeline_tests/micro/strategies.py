@@ -18,31 +18,40 @@ TICK = 10**8  # ns: tenths of a second, so that many rows share an instant
 
 
 def tapes(day: str, opening: str, seconds: int) -> st.SearchStrategy[pl.DataFrame]:
-    """Make tapes of up to 60 prints in bursts within `seconds` from `opening`, New York time."""
+    """Make tapes of up to 60 prints within `seconds` from `opening`, New York time."""
     trade = st.tuples(
-        st.one_of(st.integers(0, seconds * 10), st.integers(0, seconds // 20).map(_burst)),
+        _times(seconds),
         st.one_of(st.integers(92_000, 106_000), st.sampled_from([100_000, 100_100, 100_050])),
         st.sampled_from([1.0, 50.0, 99.5, 100.0, 0.0015, 999.999, 1000.0, 1000.25, 2500.0]),
         st.sampled_from(CODES),
         st.sampled_from([0, 0, 0, 0, 0, 0, None, 1, 7, 8, 10, 11, 12]),
     )
-    return st.lists(trade, max_size=60).map(lambda rows: _tape(rows, day, opening))
+    return _few_or_many(trade, 60).map(lambda rows: _tape(rows, day, opening))
 
 
 def books(day: str, opening: str, seconds: int) -> st.SearchStrategy[pl.DataFrame]:
     """Make books: one-sided, empty, crossed and locked quotes among good ones; or no quote."""
     quote = st.tuples(
-        st.one_of(st.integers(0, seconds * 10), st.integers(0, seconds // 20).map(_burst)),
+        _times(seconds),
         st.integers(95_000, 102_000),
         st.one_of(st.integers(0, 400), st.integers(-50, 50)),
         st.sampled_from(["", "", "", "", "no bid", "no ask", "nothing", "null"]),
         st.sampled_from([[], [], [], [17], [18], [1], None]),
     )
-    return st.lists(quote, max_size=40).map(lambda rows: _book(rows, day, opening))
+    return _few_or_many(quote, 40).map(lambda rows: _book(rows, day, opening))
 
 
-def _burst(number: int) -> int:
-    return number * 200
+def _times(seconds: int) -> st.SearchStrategy[int]:
+    """Any tick; bursts of 20 s; and the minute, where bars and windows begin and end."""
+    return st.one_of(
+        st.integers(0, seconds * 10),
+        st.integers(0, seconds // 20).map(lambda number: number * 200),
+        st.integers(0, seconds // 60).map(lambda number: number * 600),
+    )
+
+
+def _few_or_many(row: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[list[Any]]:
+    return st.one_of(st.lists(row, max_size=most), st.lists(row, min_size=most // 2, max_size=most))
 
 
 def _tape(rows: list[Any], day: str, opening: str) -> pl.DataFrame:

@@ -138,11 +138,13 @@ def _has(conditions: pl.Expr, flag: Flag) -> pl.Expr:
 def _read_flags(conditions: pl.Series) -> pl.Series:
     if conditions.dtype == pl.UInt8:
         return conditions
-    codes = conditions.cast(pl.List(pl.Int32)).rechunk()
-    lengths = codes.list.len().fill_null(0)
-    offsets = np.concatenate([[0], lengths.cum_sum().to_numpy()]).astype(np.int64)
-    flat = codes.explode(keep_nulls=False, empty_as_null=False).fill_null(-1).to_numpy()
-    found = kernels.flags_of_lists(offsets, flat, _FLAGS, int(Flag.UNKNOWN))
+    lists = conditions.cast(pl.List(pl.Int32)).rechunk().to_arrow()
+    codes = lists.values.fill_null(-1) if lists.values.null_count else lists.values
+    found = kernels.flags_of_lists(
+        lists.offsets.to_numpy(), codes.to_numpy(), _FLAGS, int(Flag.UNKNOWN)
+    )
+    if conditions.null_count():  # what lies beneath a null list is not said
+        found[conditions.is_null().to_numpy()] = 0
     return pl.Series(conditions.name, found)
 
 

@@ -39,13 +39,13 @@ BOOK = quotes(
     ("09:59:59", 10.00, 10.02), ("10:02:00", 10.00, 10.04), ("10:03:30", 10.01, 10.05)
 ).with_columns(bid_size=pl.Series([3.0, 4.0, 5.0]), ask_size=pl.Series([5.0, 2.0, 2.0]))
 
+BASE = load_settings()
 LATE = pl.lit(99, dtype=pl.Int64)
 
 
 def asking(*groups: ExtraFeatures, **changed: Any) -> Settings:
-    base = load_settings()
-    micro = {**base.micro.model_dump(), "extra_features": groups or ALL, **changed}
-    return base.model_copy(update={"micro": Micro.model_validate(micro)})
+    micro = {**BASE.micro.model_dump(), "extra_features": groups or ALL, **changed}
+    return BASE.model_copy(update={"micro": Micro.model_validate(micro)})
 
 
 def figures(

@@ -10,6 +10,7 @@ carry the prefix `label_`, and all of it must.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 from typing import get_args
 
 import polars as pl
@@ -35,6 +36,7 @@ CASES = {
 }
 
 
+@cache
 def everything() -> Settings:
     base = load_settings()
     micro = base.micro.model_copy(update={"extra_features": GROUPS, "slippage_shares": 150.0})

@@ -26,6 +26,7 @@ DAYS = {
     "after hours": ("2025-10-07", "15:55:00", "15:59"),
 }
 SECONDS = 1500
+BASE = load_settings()  # read once, not for every example
 quick = settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
@@ -90,13 +91,14 @@ def _plain_sides(
 HALT_CODES: list[list[int]] = [[], [18], [28], [17]]
 
 
-@quick
+@settings(quick, max_examples=60)
 @given(
     last=st.integers(1030, 1070),
     silence=st.integers(2998, 3002),
     opens=st.sampled_from(HALT_CODES),
     noise=st.sampled_from([None, [15], [37], [16, 41]]),
     mark=st.sampled_from([None, 17, 18]),
+    marked=st.sampled_from(["10:05:00", "10:06:00", "end"]),
     skipped=st.sampled_from([None, 0, 2, 4]),
 )
 def test_silences_at_the_border_of_a_halt_are_those_of_a_plain_loop(
@@ -105,6 +107,7 @@ def test_silences_at_the_border_of_a_halt_are_those_of_a_plain_loop(
     opens: list[int],
     noise: list[int] | None,
     mark: int | None,
+    marked: str,
     skipped: int | None,
 ) -> None:
     rows: list[Any] = [
@@ -115,11 +118,13 @@ def test_silences_at_the_border_of_a_halt_are_those_of_a_plain_loop(
         rows.append(("10:07:00", 1.0, 10, noise))
     end = datetime.fromisoformat("2025-10-07T10:05:00") + timedelta(seconds=silence / 10)
     rows.append((f"{end:%H:%M:%S.%f}", 11.0, 500, opens))
-    marks = [] if mark is None else [("10:06:00", 9.8, 10.9, [mark])]
+    clock = f"{end:%H:%M:%S.%f}" if marked == "end" else marked
+    marks = [] if mark is None else [(clock, 9.8, 10.9, [mark])]
     tape = trades(*rows)
-    book = quotes(("09:59:00", 10.0, 10.1), *marks, ("10:09:00", 10.4, 10.6))
+    last_quote = ("10:09:00", 10.4, 10.6)
+    book = quotes(("09:59:00", 10.0, 10.1), *sorted([*marks, last_quote], key=lambda q: q[0]))
     row = event("10:05", before=5, after=15)
-    found = event_features(row, tape, book, previous_close=12.0)
+    found = event_features(row, tape, book, previous_close=12.0, settings=BASE)
     expected = plain.features(row.row(0, named=True), tape, book, previous_close=12.0)
     _compare(found.row(0, named=True), expected)
 
@@ -156,5 +161,4 @@ def _news(published: list[datetime]) -> pl.DataFrame:
 
 
 def _with_lag(lag: int) -> Settings:
-    base = load_settings()
-    return base.model_copy(update={"micro": base.micro.model_copy(update={"quote_lag_ns": lag})})
+    return BASE.model_copy(update={"micro": BASE.micro.model_copy(update={"quote_lag_ns": lag})})

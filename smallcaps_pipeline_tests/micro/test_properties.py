@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 from smallcaps_pipeline.micro import classify_aggressor, event_features
 from smallcaps_pipeline.micro.prices import NS_PER_MINUTE
+from smallcaps_pipeline.settings import load_settings
 from smallcaps_pipeline_tests.micro.tables import event, ns, quotes, trades
 
 CODES = [[], [], None, [37], [12], [14], [15], [18]]
@@ -28,6 +29,7 @@ quote_rows = st.lists(
     st.tuples(st.integers(-120, 1500), st.integers(880, 1100), st.integers(-1, 30)), max_size=15
 )
 EVENTS = pl.concat([event("09:35", after=15), event("09:38"), event("09:45", direction="down")])
+SETTINGS = load_settings()
 BAR_ENDS = [ns("09:36:00"), ns("09:39:00"), ns("09:46:00")]
 
 
@@ -42,7 +44,7 @@ def book_of(rows: list[Any]) -> pl.DataFrame:
 
 
 def features(tape: pl.DataFrame, book: pl.DataFrame, events: pl.DataFrame = EVENTS) -> pl.DataFrame:
-    return event_features(events, tape, book, previous_close=10.0)
+    return event_features(events, tape, book, previous_close=10.0, settings=SETTINGS)
 
 
 @settings(max_examples=8, deadline=None)

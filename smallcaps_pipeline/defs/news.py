@@ -14,7 +14,7 @@ from smallcaps_pipeline.defs.resources import Provider
 from smallcaps_pipeline.defs.windows import DOWNLOAD_POOL
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.polygon.client import PolygonClient
-from smallcaps_pipeline.polygon.errors import NotEntitled
+from smallcaps_pipeline.polygon.errors import ProviderError
 from smallcaps_pipeline.schemas import NEWS
 from smallcaps_pipeline.settings import Settings
 from smallcaps_pipeline.windows.intervals import Interval, merge_intervals
@@ -64,9 +64,9 @@ def news_asset(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
         try:
             with provider.client() as client:
                 found = _fetch(client, stretches, progress)
-        except NotEntitled as error:
-            context.log.warning(f"no news: {error}")
-            return dg.MaterializeResult(metadata={"state": "not in the provider's plan"})
+        except ProviderError as error:  # news is worth less than the figures that wait for it
+            context.log.warning(f"no news of this batch, their latency is unknown: {error}")
+            return dg.MaterializeResult(metadata={"state": f"not fetched: {error}"})
         lake.write(found, file)
         return dg.MaterializeResult(
             metadata={**figures(found, "published_at"), "calls": len(stretches), "state": "fetched"}

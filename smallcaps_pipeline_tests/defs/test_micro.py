@@ -106,9 +106,12 @@ def test_news_before_the_events_are_fetched_once_and_measured(chain: Chain) -> N
     assert len(chain.asked("/v2/reference/news")) == asked
 
 
-def test_plan_without_news_leaves_the_latency_unknown(chain: Chain, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["403_endpoint", "500", "invalid_json"])
+def test_news_that_cannot_be_had_leave_the_latency_unknown(
+    chain: Chain, tmp_path: Path, fault: str
+) -> None:
     batch = batch_names(chain.lake, "core")[0]
-    options = Options(faults=parse_faults("403_endpoint@/v2/reference/news"))
+    options = Options(faults=parse_faults(f"{fault}@/v2/reference/news"))
     with _copy(chain, tmp_path, options) as other:
         other.lake.remove(other.lake.batch("news", batch))
         other.instance.add_dynamic_partitions("batch", [batch])

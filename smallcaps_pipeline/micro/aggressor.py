@@ -32,6 +32,7 @@ from typing import Final
 
 import polars as pl
 
+from smallcaps_pipeline.compiled import read_only
 from smallcaps_pipeline.micro import kernels
 from smallcaps_pipeline.micro.conditions import counts_for_price, exists, flags_of, has_form_t
 from smallcaps_pipeline.micro.prices import array_of, micro_dollars, nanoseconds
@@ -145,7 +146,7 @@ def with_side(
     sides, rules = kernels.decide(
         _CODES[method],
         price,
-        kernels.tick_sides(price, tape["counts_price"].to_numpy(), group),
+        kernels.tick_sides(price, read_only(tape["counts_price"].to_numpy()), group),
         quote,
         array_of(book["bid_micro"]),
         array_of(book["ask_micro"]),

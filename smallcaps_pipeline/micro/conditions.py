@@ -36,6 +36,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from smallcaps_pipeline.compiled import read_only
 from smallcaps_pipeline.micro import kernels
 
 
@@ -141,7 +142,10 @@ def _read_flags(conditions: pl.Series) -> pl.Series:
     lists = conditions.cast(pl.List(pl.Int32)).rechunk().to_arrow()
     codes = lists.values.fill_null(-1) if lists.values.null_count else lists.values
     found = kernels.flags_of_lists(
-        lists.offsets.to_numpy(), codes.to_numpy(), _FLAGS, int(Flag.UNKNOWN)
+        read_only(lists.offsets.to_numpy()),
+        read_only(codes.to_numpy()),
+        _FLAGS,
+        int(Flag.UNKNOWN),
     )
     if conditions.null_count():  # what lies beneath a null list is not said
         found[conditions.is_null().to_numpy()] = 0

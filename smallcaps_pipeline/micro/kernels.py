@@ -5,6 +5,9 @@ Keep out: what a code means (`conditions`), which method takes which rule (`aggr
 
 Prices are integers in units of $0.000001; `NONE` stands for a price that is not there. `group`
 numbers the stretch (symbol, event) that a row belongs to; arrays are sorted by group, then time.
+Callers hand in read-only views (`compiled.read_only`), or each mixture would be compiled anew.
+
+Plain numba here, not `compiled.compiled`: these loops make the arrays that they return.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from smallcaps_pipeline.compiled import read_only
 from smallcaps_pipeline.micro import kernels
 
 MICRO_DOLLARS: Final = 1_000_000  # units of $0.000001 in a dollar
@@ -32,7 +33,7 @@ def micro_dollars(price: pl.Expr) -> pl.Expr:
 
 def _as_micro(dollars: pl.Series) -> pl.Series:
     """Take the compiled loop: a fifth of the time of the same as expressions."""
-    return known(pl.Series(dollars.name, kernels.micro_of(dollars.to_numpy()))).alias(dollars.name)
+    return known(pl.Series(dollars.name, kernels.micro_of(read_only(dollars.to_numpy()))))
 
 
 def micro_shares(size: pl.Expr) -> pl.Expr:
@@ -51,7 +52,7 @@ def known(whole: pl.Series) -> pl.Series:
 
 def array_of(whole: pl.Series) -> kernels.Array:
     """Return integers for a kernel, `kernels.NONE` for null."""
-    return whole.cast(pl.Int64).fill_null(kernels.NONE).to_numpy()
+    return read_only(whole.cast(pl.Int64).fill_null(kernels.NONE).to_numpy())
 
 
 def nanoseconds(timestamp: pl.Expr) -> pl.Expr:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from smallcaps_pipeline.compiled import read_only
 from smallcaps_pipeline.micro import kernels
 from smallcaps_pipeline.micro.prices import array_of
 
@@ -82,7 +83,8 @@ def groups_of(
 ) -> tuple[kernels.Array, kernels.Array]:
     """Number the stretches of two sorted tables alike, in the order in which they are sorted."""
     if not by:
-        return np.zeros(rows.height, np.int64), np.zeros(book.height, np.int64)
+        one, other = np.zeros(rows.height, np.int64), np.zeros(book.height, np.int64)
+        return read_only(one), read_only(other)
     (name,) = by
     if rows.schema[name].is_integer():
         return array_of(rows[name]), array_of(book[name])

@@ -132,15 +132,22 @@ def fetch(
     profile: ProfileName = "core",
     trades_only: Annotated[bool, typer.Option("--trades-only")] = False,
     quotes_only: Annotated[bool, typer.Option("--quotes-only")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many windows, the best ones.")
+    ] = None,
+    one_per_symbol: Annotated[
+        bool, typer.Option("--one-per-symbol", help="Only the best window of each symbol.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Fetch trades and quotes of the planned windows; started again, it goes on where it was."""
-    from smallcaps_pipeline.commands.windows import fetch_windows  # noqa: PLC0415
+    from smallcaps_pipeline.commands.windows import Part, fetch_windows  # noqa: PLC0415
+    from smallcaps_pipeline.windows import Kind  # noqa: PLC0415
 
     if trades_only and quotes_only:
         raise typer.BadParameter("choose one of --trades-only and --quotes-only")
-    only = "trade_windows" if trades_only else "quote_windows" if quotes_only else None
-    fetch_windows(Console(as_json=as_json), profile, only)
+    kind = Kind.TRADES if trades_only else Kind.QUOTES if quotes_only else None
+    fetch_windows(Console(as_json=as_json), profile, Part(kind, limit, one_per_symbol))
 
 
 @app.command()
@@ -159,6 +166,37 @@ def report(profile: ProfileName = "core", as_json: Json = False) -> None:
     from smallcaps_pipeline.commands.report import write_report  # noqa: PLC0415
 
     write_report(Console(as_json=as_json), profile)
+
+
+@app.command()
+@failing_plainly
+def override(
+    profile: Annotated[str, typer.Option(help="Profile to release: plus or premium.")],
+    reason: Annotated[str, typer.Option(help="Why, in your words; it stands on the page.")],
+    as_json: Json = False,
+) -> None:
+    """Release a profile's downloads although the profile before it is not GO."""
+    from smallcaps_pipeline.commands.report import override_decision  # noqa: PLC0415
+
+    override_decision(Console(as_json=as_json), profile, reason)
+
+
+@app.command()
+@failing_plainly
+def review(
+    profile: ProfileName = "core",
+    reviewer: Annotated[
+        str | None, typer.Option(help="Your name in the journal; default the user's.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.")] = 0,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the page in the default browser.")
+    ] = False,
+) -> None:
+    """Judge the charts of the review sample on a local page: good, bad or unsure."""
+    from smallcaps_pipeline.commands.review import review_events  # noqa: PLC0415
+
+    review_events(Console(), profile, reviewer, port, open_browser=open_browser)
 
 
 def _day(value: datetime | None) -> date | None:

@@ -108,13 +108,13 @@ class Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def start(self, total: int, unit: str) -> Callable[[int], None]:
-        """Begin a bar; return a call that moves it."""
+    def start(self, total: int, unit: str) -> Callable[..., None]:
+        """Begin a bar; return a call that moves it and shows a note."""
         task = self._progress.add_task(unit, total=total, rate="")
 
-        def advance(n: int) -> None:
+        def advance(n: int, note: str = "") -> None:
             speed = self._progress.tasks[task].speed
-            rate = f"{speed:,.1f}/s" if speed else ""
+            rate = f"{speed:,.1f}/s {note}" if speed else note
             self._progress.update(task, advance=n, rate=rate)
 
         return advance

@@ -42,7 +42,7 @@ def print_summary(console: Console, demo: Demo) -> None:
         f"  SMALLCAPS_DATA={demo.environment.data}\n"
         f"  SMALLCAPS_STATE={demo.environment.state}\n"
         f"  SMALLCAPS_CONFIG={CONFIG}\n"
-        "and run: uv run dagster dev[/]"
+        "and run: uv run dagster dev. To judge the charts: uv run smallcaps review[/]"
     )
 
 

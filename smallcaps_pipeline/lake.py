@@ -4,6 +4,7 @@
     intraday_events/symbol=AEMD/date=2025.parquet
     event_manifest/profile=core.parquet
     event_windows/symbol=AEMD/date=2025-10-07/event=AEMD_.../trades.parquet, quotes.parquet
+    review/reviewer=anna/000001-....json
     report/profile=core/index.html
 
 Files are readable with plain `pl.scan_parquet` and DuckDB (hive folders). A write goes to a
@@ -17,15 +18,16 @@ Keep out: what a table means (`schemas`), which day falls into which cell (`cell
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import io
 import json
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -34,6 +36,15 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from smallcaps_pipeline.parquet import (
+    COMPRESSION_LEVEL,
+    ENCODINGS,
+    OLDEST,
+    ROW_GROUP_ROWS,
+    dictionary_leaves,
+    digesting,
+    row_groups,
+)
 from smallcaps_pipeline.schemas import SchemaError, Table
 
 METADATA_KEY: Final = b"smallcaps"
@@ -41,22 +52,14 @@ CONTENT_KEY: Final = "content"  # among the metadata: a digest of the rows
 REPLACE_TRIES: Final = 20
 REPLACE_WAIT_S: Final = 0.1
 SYMBOL_SAFE: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
-ROW_GROUP_ROWS: Final = 1_000_000
-
-# Rising columns compress best by differences, counts of many sizes byte by byte (low bytes are
-# mostly zero), all others (few values, repeated) by dictionary.
-ENCODINGS: Final = {
-    "timestamp": "DELTA_BINARY_PACKED",
-    "participant_timestamp": "DELTA_BINARY_PACKED",
-    "sequence_number": "DELTA_BINARY_PACKED",
-    "volume": "BYTE_STREAM_SPLIT",
-    "transactions": "BYTE_STREAM_SPLIT",
-}
-COMPRESSION_LEVEL: Final = 6  # of zstd: beyond it, a tenth smaller costs three times the time
 
 
 class LakeError(OSError):
     """A file of the lake cannot be read or written; the message names it and says what to do."""
+
+
+class DiskFullError(LakeError):
+    """There is no room for a file: no other file would fare better."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,10 @@ class Lake:
         """Return the report page of a profile."""
         return self.root / "report" / f"profile={profile}" / "index.html"
 
+    def record(self, table: str, owner: str, name: str) -> Path:
+        """Return the file of one record of an append-only journal; `owner` is `key=value`."""
+        return self.root / table / owner / f"{name}.json"
+
     # what is there ----------------------------------------------------------------------------
 
     def cells(self, table: str) -> Iterator[tuple[str, str, Path]]:
@@ -112,6 +119,10 @@ class Lake:
     def files(self, table: str) -> list[Path]:
         """List the parquet files of a table, sorted."""
         return sorted((self.root / table).rglob("*.parquet"))
+
+    def records(self, table: str) -> list[Path]:
+        """List the records of an append-only journal, sorted."""
+        return sorted((self.root / table).rglob("*.json"))
 
     def window_files(self, kind: str, symbol: str | None = None) -> list[Path]:
         """List the stored windows of a kind (trades or quotes), of one symbol or all, sorted."""
@@ -165,20 +176,52 @@ class Lake:
         Raises:
             LakeError: The disk is full or the file cannot be replaced; the old file stays whole.
         """
-        table = _to_arrow(frame, metadata or {})
-        with self.replacing(file) as temporary:
-            pq.write_table(
-                table,
+        return self.write_frames([frame], file, describe=lambda rows: metadata or {}, level=level)
+
+    def write_frames(
+        self,
+        frames: Iterable[pl.DataFrame],
+        file: Path,
+        *,
+        describe: Callable[[int], Mapping[str, Any]],
+        level: int = COMPRESSION_LEVEL,
+        group_rows: int = ROW_GROUP_ROWS,
+    ) -> int:
+        """Write frames of one schema one after the other, as `write` writes one of all their rows.
+
+        How the rows are cut into frames changes no byte; a row group and a frame are in memory.
+
+        Args:
+            frames: At least one.
+            file: A path that this lake gave.
+            describe: Takes the number of rows; returns the metadata.
+            level: Of zstd.
+            group_rows: Rows of a row group.
+        """
+        groups = (group.to_arrow(compat_level=OLDEST) for group in row_groups(frames, group_rows))
+        first, digest, rows = next(groups), hashlib.blake2b(digest_size=16), 0
+        with (
+            self.replacing(file) as temporary,
+            pq.ParquetWriter(
                 temporary,
+                first.schema,
                 compression="zstd",
                 compression_level=level,
-                use_dictionary=_dictionary_leaves(table),
+                use_dictionary=dictionary_leaves(first),
                 column_encoding={
-                    name: ENCODINGS[name] for name in table.column_names if name in ENCODINGS
+                    name: ENCODINGS[name] for name in first.column_names if name in ENCODINGS
                 },
-                row_group_size=ROW_GROUP_ROWS,
-                store_schema=True,
-            )
+                store_schema=False,  # parquet's own types say it all; Arrow's take 2 kB a file
+            ) as writer,
+        ):
+            with digesting(first.schema, digest) as plain:
+                for table in chain([first], groups):
+                    writer.write_table(table, row_group_size=group_rows)
+                    plain.write_table(table, row_group_size=group_rows)
+                    rows += table.num_rows
+            stored = {**describe(rows), CONTENT_KEY: digest.hexdigest()}
+            text = json.dumps(stored, sort_keys=True, separators=(",", ":"))
+            writer.add_key_value_metadata({METADATA_KEY.decode(): text})
         return file.stat().st_size
 
     def write_text(self, text: str, file: Path) -> None:
@@ -201,8 +244,10 @@ class Lake:
         except OSError as error:
             if isinstance(error, LakeError):
                 raise
-            reason = error.strerror or str(error)
-            raise LakeError(
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            reason = ("the disk is full: " if full else "") + (error.strerror or str(error))
+            kind = DiskFullError if full else LakeError
+            raise kind(
                 f"{file}: cannot be written ({reason}); what was there before is unchanged"
             ) from error
         finally:
@@ -268,58 +313,25 @@ def fingerprint(file: Path) -> str:
     return stored.get(CONTENT_KEY) or hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
 
 
-def _to_arrow(frame: pl.DataFrame, metadata: Mapping[str, Any]) -> pa.Table:
-    table = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    metadata = {**metadata, CONTENT_KEY: _content(table)}
-    stored = json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode()
-    return table.replace_schema_metadata({METADATA_KEY: stored})
+def read_chunks(file: Path, rows: int) -> Iterator[pl.DataFrame]:
+    """Read a parquet file piece by piece, in its order; a file without rows is one empty frame.
 
-
-def _content(table: pa.Table) -> str:
-    """Digest the rows: as plain parquet, which keeps nothing of what lies under a null.
-
-    Arrow's own stream would not do: values under nulls and bits past the end are undefined in it.
+    Raises:
+        LakeError: The file is damaged; the message names it.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    bare = table.replace_schema_metadata(None)
-    with pq.ParquetWriter(
-        _Digested(digest),
-        bare.schema,
-        compression="none",
-        use_dictionary=False,
-        write_statistics=False,
-        store_schema=False,
-    ) as writer:
-        writer.write_table(bare, row_group_size=ROW_GROUP_ROWS)
-    return digest.hexdigest()
+    try:
+        with pq.ParquetFile(file) as parquet:
+            yield from map(_from_arrow, parquet.iter_batches(batch_size=rows))
+            if not parquet.metadata.num_rows:
+                yield _from_arrow(parquet.schema_arrow.empty_table())
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise LakeError(f"{file}: cannot be read: {error}") from error
 
 
-class _Digested(io.RawIOBase):
-    """A file that keeps nothing but a digest of what is written to it."""
-
-    def __init__(self, digest: hashlib.blake2b) -> None:
-        self._digest = digest
-        self._size = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._size
-
-    def write(self, data: Any) -> int:
-        self._digest.update(data)
-        self._size += len(data)
-        return len(data)
-
-
-def _dictionary_leaves(table: pa.Table) -> list[str]:
-    """Name the parquet leaves to encode by dictionary: a list column's values have their own."""
-    return [
-        f"{field.name}.list.element" if pa.types.is_large_list(field.type) else field.name
-        for field in table.schema
-        if field.name not in ENCODINGS
-    ]
+def _from_arrow(table: Any) -> pl.DataFrame:
+    return pl.from_arrow(table)  # type: ignore[return-value]
 
 
 def _entries(folder: Path, prefix: str) -> list[Path]:

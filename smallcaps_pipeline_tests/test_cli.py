@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -19,8 +19,13 @@ from smallcaps_pipeline.console import Console
 from smallcaps_pipeline.defs.instance import project_instance
 from smallcaps_pipeline.emulator import Options, Running, SimulatedMarket, parse_faults, running
 from smallcaps_pipeline.events import detect_events
+from smallcaps_pipeline.lake import Lake
+from smallcaps_pipeline.report.labels import ReviewLabel
+from smallcaps_pipeline.review import Desk, ReviewServer
+from smallcaps_pipeline.schemas import EVENTS, MANIFEST
 from smallcaps_pipeline_tests.defs.runs import add_run
 from smallcaps_pipeline_tests.events.builders import Bar, bar, frame, quiet
+from smallcaps_pipeline_tests.report.tables import funnel_of, manifest_of, many_events
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter .backfill_policy.")
 
@@ -262,6 +267,7 @@ def test_batch_that_fails_keeps_no_other_waiting_and_is_fetched_later(
     assert "AEMD 2025-10-07" in message
     assert "AEMD 2025-10-08" in message
     left = answer("status")
+    assert 0 < left["disk used, %"] <= 100
     assert missing(left["batches"]) == 4  # trades and quotes of two windows
     assert len(left["last failed runs"]) == 2
     with provider(monkeypatch) as emulator:
@@ -303,6 +309,46 @@ def test_trades_only_and_then_quotes(
         assert missing(answer("fetch", "--quotes-only")["batches"]) == 0
 
 
+def test_a_part_is_fetched_for_a_first_look(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two windows each of two symbols, in batches of three."""
+    (tmp_path / "mine.yaml").write_text(FREE.replace("batch_windows: 1", "batch_windows: 3"))
+    run("import-bars", raw, "--timezone", "UTC")
+    run("detect")
+
+    def left(batches: list[dict[str, Any]]) -> tuple[int, int]:
+        kinds = ("trade windows missing", "quote windows missing")
+        trades, quotes = (sum(batch[kind] for batch in batches) for kind in kinds)
+        return trades, quotes
+
+    with provider(monkeypatch) as emulator:
+        one = answer("fetch", "--one-per-symbol")["batches"]
+        assert left(one) == (2, 2)
+        assert not any(batch["figures"] for batch in one)
+        asked = len(emulator.requests)
+        assert answer("fetch", "--one-per-symbol")["batches"] == one  # it is there already
+        assert len(emulator.requests) == asked
+        assert left(answer("fetch", "--limit", "1", "--trades-only")["batches"]) == (1, 2)
+        assert left(answer("fetch", "--limit", "1")["batches"])[1] == 1
+        assert left(answer("fetch", "--limit", "3")["batches"]) == (0, 0)
+        assert all(batch["figures"] for batch in answer("fetch")["batches"])
+
+
+def test_estimate_by_symbol_and_profile(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(FREE)
+    run("import-bars", raw, "--timezone", "UTC")
+    run("detect")
+    found = answer("estimate")
+    assert found["requests, at least"] == 4 * 3
+    symbols = found["most expensive symbols"]
+    assert [row["windows"] for row in symbols] == [2, 2]
+    assert sum(row["requests, at least"] for row in symbols) == found["requests, at least"]
+    (core,) = found["profiles, as last planned"]
+    assert core["profile"] == "core"
+    assert core["GB, expected"] == found["GB, expected"]
+
+
 def test_download_under_way_is_not_started_twice(raw: Path) -> None:
     with project_instance() as instance:
         add_run(instance, "download_job", tags={"dagster/partition": "core-00001"})
@@ -326,6 +372,7 @@ def test_other_runs_do_not_keep_a_download_from_starting() -> None:
         (["fetch", "--profile", "gold"], "core, plus, premium"),
         (["report", "--profile", "gold"], "core, plus, premium"),
         (["fetch", "--trades-only", "--quotes-only"], "choose one"),
+        (["fetch", "--limit", "0"], "greater than or equal to 1"),
         (["detect", "--sessions", "PM,NIGHT"], "NIGHT"),
         (["detect", "--from", "2025-10-08", "--to", "2025-10-07"], "is after"),
         (["detect", "--from", "10/08/2025"], "does not match the format"),
@@ -347,3 +394,56 @@ def test_help_lists_the_commands() -> None:
     shown = run("--help").stdout
     commands = ("demo", "emulate", "import-bars", "detect", "manifest", "estimate", "fetch")
     assert all(name in shown for name in (*commands, "status", "report"))
+
+
+# reviewing ------------------------------------------------------------------------------------
+
+
+def test_review_serves_the_sample_and_then_writes_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reviewer who judges one event and presses Ctrl-C."""
+
+    def sit(desk: Desk, *, port: int, ready: Callable[[ReviewServer], None]) -> None:
+        ready(ReviewServer(4711, "t0ken"))
+        desk.judge(desk.state()["events"][0]["id"], ReviewLabel.GOOD, "")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smallcaps_pipeline.commands.review.serve", sit)
+    assert "run `smallcaps manifest --profile core`" in failed(run("review"))
+    manifest = manifest_of(many_events(20))
+    about = {"funnel": funnel_of(*[20] * 6).to_dicts(), "notes": []}
+    lake = Lake(tmp_path / "data")
+    lake.write(manifest, lake.profile(MANIFEST.name, "core"), metadata=about)
+    result = run("review", "--reviewer", "Anna")
+    assert result.exit_code == 0, result.output
+    assert "http://127.0.0.1:4711/t0ken/" in result.stdout
+    assert "judged: 1 of " in result.stdout
+    (record,) = (tmp_path / "data" / "review" / "reviewer=anna").iterdir()
+    assert json.loads(record.read_text())["label"] == "good"
+    assert (tmp_path / "data" / "report" / "profile=core" / "index.html").exists()
+    assert run("review", "--reviewer", "../x").exit_code == 2
+
+
+def test_plus_is_estimated_while_blocked_and_released_by_an_override(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "data")
+    events = many_events(40).with_columns(dollar_volume_so_far=pl.lit(5e6), score=pl.lit(0.5))
+    lake.write(events, lake.cell(EVENTS.name, "AEMD", "2025-10"))
+    cost = answer("estimate", "--profile", "plus")
+    assert cost["downloads are blocked"] == "there is no report of core yet"
+    assert cost["windows"] > 0
+    chosen = answer("manifest", "--profile", "plus")
+    assert chosen["events chosen"] > 0
+    assert "no report of core" in chosen["downloads are blocked"]
+    assert "plus is blocked" in failed(run("fetch", "--profile", "plus"))
+    assert run("override", "--profile", "plus", "--reason", "ok").exit_code == 2
+    assert run("override", "--profile", "core", "--reason", "a good reason").exit_code == 2
+    released = answer("override", "--profile", "plus", "--reason", "a pilot of two symbols")
+    assert released["because"].endswith("a pilot of two symbols")
+    page = lake.report("core").read_text(encoding="utf-8")
+    assert "a pilot of two symbols" in page
+    with project_instance() as instance:
+        observed = instance.fetch_observations(dg.AssetKey("go_no_go"), limit=5).records
+    observation = observed[0].asset_observation
+    assert observation is not None
+    assert observation.metadata["reason"].value == "a pilot of two symbols"

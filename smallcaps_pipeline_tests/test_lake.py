@@ -14,7 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
-from smallcaps_pipeline.lake import Lake, LakeError, encode_symbol, fingerprint, read_metadata
+from smallcaps_pipeline.lake import (
+    Lake,
+    LakeError,
+    encode_symbol,
+    fingerprint,
+    read_chunks,
+    read_metadata,
+)
 from smallcaps_pipeline.schemas import BARS, TRADES
 
 AWKWARD = ["BAPA", "BApA", "BRK.A", "BF/B", "CON", "NUL.", ".X", "A B", "A%B", "ÄÖ", "a", "X-WI"]
@@ -225,6 +232,32 @@ def test_metadata_of_a_missing_foreign_or_damaged_file(lake: Lake) -> None:
     assert read_metadata(file) is None
 
 
+@pytest.mark.parametrize("pieces", [[7], [3, 4], [1, 0, 5, 1], [2, 2, 2, 1], [0, 7]])
+def test_how_rows_come_in_frames_changes_no_byte(lake: Lake, pieces: list[int]) -> None:
+    rows = pl.DataFrame(
+        {"n": [1, 2, None, 4, 5, 6, 7], "list": [[1], [], None, [2, 3], [4], [], [5]]}
+    )
+    ends = [sum(pieces[: i + 1]) for i in range(len(pieces))]
+    frames = [rows[end - n : end] for n, end in zip(pieces, ends, strict=True)]
+    whole, cut = lake.table("whole"), lake.table("cut")
+    for file, given in ((whole, [rows]), (cut, frames)):
+        lake.write_frames(given, file, describe=lambda n: {"rows": n}, group_rows=3)
+    assert cut.read_bytes() == whole.read_bytes()
+    assert pq.read_metadata(cut).num_row_groups == 3
+    assert (read_metadata(cut) or {})["rows"] == 7
+    assert_frame_equal(pl.concat(read_chunks(cut, 2)), rows)
+
+
+def test_chunks_of_no_rows_are_one_empty_frame(lake: Lake) -> None:
+    file = lake.table("empty")
+    lake.write(TRADES.empty(), file)
+    (chunk,) = read_chunks(file, 10)
+    assert_frame_equal(chunk, TRADES.empty())
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(LakeError, match="empty"):
+        list(read_chunks(file, 10))
+
+
 def test_empty_frame_is_a_file_with_metadata(lake: Lake) -> None:
     file = lake.window("AEMD", "2025-10-07", "AEMD_x", "trades")
     lake.write(TRADES.empty(), file, metadata={"rows": 0})
@@ -257,11 +290,14 @@ def test_write_that_fails_midway_leaves_the_old_file(
     lake.write(bars(), file)
     before = file.read_bytes()
 
-    def half(table: Any, where: Path, **_: Any) -> None:
-        where.write_bytes(b"PAR1 half a file")
-        raise error
+    write = pq.ParquetWriter.write_table
 
-    monkeypatch.setattr(pq, "write_table", half)
+    def half(writer: Any, table: Any, **more: Any) -> None:
+        write(writer, table, **more)
+        if isinstance(writer.where, Path):
+            raise error
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", half)
     expected = LakeError if isinstance(error, OSError) else type(error)
     with pytest.raises(expected) as raised:
         lake.write(bars(11.0), file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -36,9 +36,15 @@ class Project:
         """Whether there is no key and the lake holds real data: nothing simulated may join them."""
         return self.environment.is_simulated and world_of(self.lake.root) == World.REAL
 
-    def run(self, job: str, partition: str | None = None, only: str | None = None) -> None:
-        """Run a job in this process."""
-        self.launcher.run(job, partition=partition, assets=[only] if only else None)
+    def run(
+        self,
+        job: str,
+        partition: str | None = None,
+        only: Collection[str] | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> None:
+        """Run a job in this process: all of it, or `only` some assets, with a configuration."""
+        self.launcher.run(job, partition=partition, assets=only, config=config)
 
 
 @contextmanager

@@ -12,8 +12,10 @@ from smallcaps_pipeline.console import Console
 from smallcaps_pipeline.defs.batch_runs import PARTITION_TAG, UNFINISHED
 from smallcaps_pipeline.defs.launch import why_failed
 from smallcaps_pipeline.defs.schedules import RANGE_START
+from smallcaps_pipeline.defs.window_records import disk_metadata, set_aside
+from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.schemas import EVENTS
-from smallcaps_pipeline.windows import Kind, batch_names, stored_windows
+from smallcaps_pipeline.windows import Kind, batch_names, stored_figures, windows_index
 
 RUNS_SHOWN = 10
 
@@ -23,19 +25,27 @@ def show_status(console: Console) -> None:
     with open_project(console) as project:
         lake, instance = project.lake, project.launcher.instance
         console.fact("data", str(lake.root))
+        for name, value in (disk_metadata(lake) if lake.root.exists() else {}).items():
+            console.fact(name, value)
         counts = {table: sum(1 for _ in lake.cells(table)) for table in (BARS_TABLE, EVENTS.name)}
         console.table("cells", [{"table": table, "cells": n} for table, n in counts.items()])
-        windows = {kind: stored_windows(lake, kind) for kind in Kind}
-        console.table(
-            "windows stored",
-            [
-                {"kind": kind.value, "windows": len(found), "rows": sum(w.rows for w in found)}
-                for kind, found in windows.items()
-            ],
-        )
-        console.table("batches", batch_rows(lake, batch_names(lake)))
+        batches = batch_names(lake)
+        console.table("windows stored", [_stored_row(lake, kind) for kind in Kind])
+        console.table("batches", batch_rows(lake, batches))
+        console.lines("windows set aside", set_aside(instance, batches))
         _print_runs(console, instance)
     console.finish()
+
+
+def _stored_row(lake: Lake, kind: Kind) -> dict[str, object]:
+    found = stored_figures(windows_index(lake, [kind]))
+    return {
+        "kind": kind.value,
+        "windows": found.windows,
+        "rows": found.rows,
+        "MB": round(found.bytes / 1e6, 1),
+        "extended, %": round(found.extended_pct, 1),
+    }
 
 
 def _print_runs(console: Console, instance: dg.DagsterInstance) -> None:

@@ -36,7 +36,10 @@ _STAGES: Final = {
         ["trade_windows", "quote_windows", "micro_quality", "news", "micro_features"],
         "Fetch trades, then quotes, of a batch of windows; check them, and compute their figures.",
     ),
-    REPORT: (["go_no_go"], "Write the GO / NO-GO page of a profile."),
+    REPORT: (
+        ["review_sample", "go_no_go"],
+        "Draw the review sample and write the GO / NO-GO page of a profile.",
+    ),
 }
 
 

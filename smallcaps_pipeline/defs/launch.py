@@ -20,18 +20,22 @@ from smallcaps_pipeline.cells import Cadence, Period, period_of
 from smallcaps_pipeline.defs.partitions import SYMBOL, Cell, Grid
 from smallcaps_pipeline.defs.processes import process_tag
 from smallcaps_pipeline.defs.schedules import range_tags
+from smallcaps_pipeline.lake import DiskFullError
 from smallcaps_pipeline.polygon.errors import KeyRefused
 from smallcaps_pipeline.sessions import shift_trading_day
 
 Item = TypeVar("Item")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
+HOPELESS = (KeyRefused.__name__, DiskFullError.__name__)
+
 
 class RunFailedError(RuntimeError):
     """A run failed; the message says which step and why.
 
     Attributes:
-        is_hopeless: The provider refuses the key: no other run would fare better.
+        is_hopeless: The provider refuses the key, or the disk is full: no other run would fare
+            better.
     """
 
     def __init__(self, message: str, *, is_hopeless: bool = False) -> None:
@@ -62,8 +66,16 @@ class Launcher:
         partition: str | None = None,
         tags: Mapping[str, str] | None = None,
         assets: Collection[str] | None = None,
+        config: Mapping[str, object] | None = None,
     ) -> None:
         """Run a job to its end.
+
+        Args:
+            job: Its name.
+            partition: The partition that it is run for.
+            tags: Tags of the run.
+            assets: Those of the job's assets that are made; None is all.
+            config: Configuration of each of these assets.
 
         Raises:
             RunFailedError: A step failed.
@@ -73,7 +85,9 @@ class Launcher:
             instance=self.instance,
             partition_key=partition,
             tags={**(tags or {}), **process_tag()},
-            run_config=QUIET,
+            run_config={**QUIET, "ops": {name: {"config": config} for name in assets or ()}}
+            if config
+            else QUIET,
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
         )
@@ -177,7 +191,7 @@ def _why(job: str, result: dg.ExecuteInProcessResult) -> RunFailedError:
     """Return the first failure of a run in plain words."""
     for event in result.filter_events(lambda event: event.is_step_failure):
         error = _root_cause(event)
-        is_hopeless = error is not None and error.cls_name == KeyRefused.__name__
+        is_hopeless = error is not None and error.cls_name in HOPELESS
         return RunFailedError(failure_reason(event), is_hopeless=is_hopeless)
     return RunFailedError(f"{job} failed; the run's log in the UI says why")
 

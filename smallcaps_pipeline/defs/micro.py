@@ -32,6 +32,7 @@ from smallcaps_pipeline.universe import previous_close
 from smallcaps_pipeline.windows import (
     Kind,
     StoredWindow,
+    is_stored,
     read_interval,
     stored_windows,
 )
@@ -40,6 +41,7 @@ from smallcaps_pipeline.windows.stored import SHARES_FROM
 
 GROUP = "micro"
 DISK = "disk_used_pct"
+NOT_STORED = "events without trades stored"
 ROWS_AT_ONCE = 2_000_000  # trades and quotes in memory: some 500 MB at the peak
 # What no market can be blamed for: rows lost, doubled, mixed up or damaged on the way.
 INTEGRITY = frozenset(
@@ -96,11 +98,15 @@ def _features_asset(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
                 settings=settings,
             )
 
-        features = _of_batch(context, lake, display, work, table)
+        features, missing = _of_batch(context, lake, display, work, table)
         file = lake.batch(table.name, context.partition_key)
         lake.write(features, file)
         return dg.MaterializeResult(
-            metadata={**figures(features, "timestamp"), "file": dg.MetadataValue.path(file)}
+            metadata={
+                **figures(features, "timestamp"),
+                NOT_STORED: missing,
+                "file": dg.MetadataValue.path(file),
+            }
         )
 
     return micro_features
@@ -140,13 +146,14 @@ def _quality_asset(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
                 settings=settings,
             )
 
-        quality = _of_batch(context, lake, display, work, MICRO_QUALITY)
+        quality, missing = _of_batch(context, lake, display, work, MICRO_QUALITY)
         file = lake.batch(MICRO_QUALITY.name, context.partition_key)
         lake.write(quality, file)
         found = [*quality_findings(quality, settings), _disk(lake, settings)]
         return dg.MaterializeResult(
             metadata={
                 **figures(quality, "timestamp"),
+                NOT_STORED: missing,
                 "file": dg.MetadataValue.path(file),
                 "figures": table_of(findings_frame(found).drop("name", "note")),
                 "trades a minute": image(trades_per_minute_svg(quality)),
@@ -232,9 +239,14 @@ def _of_batch(
     display: Display,
     work: Callable[[Ticks], pl.DataFrame],
     table: Table,
-) -> pl.DataFrame:
-    """Return what `work` makes of a batch's events, so many rows in memory at a time."""
-    events = events_of(lake, context.partition_key)
+) -> tuple[pl.DataFrame, int]:
+    """Return what `work` makes of a batch's events, so many rows in memory at a time.
+
+    Of an event whose trades are not stored (its window was set aside) nothing may be said: such
+    events have no row, and the second value counts them.
+    """
+    planned = events_of(lake, context.partition_key)
+    events = _with_trades(lake, planned)
     progress = ProgressLog(
         context.log.info, total=len(events), unit="events", clock=time.monotonic, display=display
     )
@@ -242,7 +254,18 @@ def _of_batch(
     for ticks in in_chunks(_by_symbol(lake, events), ROWS_AT_ONCE):
         parts.append(work(ticks))
         progress.advance(len(ticks.events))
-    return pl.concat(parts).sort("symbol", "timestamp", "event_id")
+    done = pl.concat(parts).sort("symbol", "timestamp", "event_id")
+    return done, len(planned) - len(events)
+
+
+def _with_trades(lake: Lake, events: pl.DataFrame) -> pl.DataFrame:
+    """Return the events whose trades are stored."""
+    owns = ("symbol", "window_start", "window_end")
+    there = [
+        is_stored(lake, symbol, Kind.TRADES, (start, end))
+        for symbol, start, end in events.select(owns).iter_rows()
+    ]
+    return events.filter(pl.Series(there, dtype=pl.Boolean))
 
 
 def in_chunks(symbols: Iterable[Ticks], rows_at_once: int) -> Iterator[Ticks]:

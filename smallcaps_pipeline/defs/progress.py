@@ -14,21 +14,31 @@ from typing import Final, Protocol
 EVERY_S: Final = 5.0
 
 
+class Advance(Protocol):
+    """Takes how much more is done, and what else there is to tell of all that is done."""
+
+    def __call__(self, n: int, note: str = "") -> None: ...
+
+
 class Display(Protocol):
     """Shows the progress of steps to somebody who looks."""
 
-    def start(self, total: int, unit: str) -> Callable[[int], None]:
-        """Begin to show a step; return a call that takes how much more is done."""
+    def start(self, total: int, unit: str) -> Advance:
+        """Begin to show a step; return a call that moves it on."""
         ...
 
 
 class NoDisplay:
     """Shows nothing: nobody looks at a run worker."""
 
-    def start(self, total: int, unit: str) -> Callable[[int], None]:
+    def start(self, total: int, unit: str) -> Advance:
         """Return a call that does nothing."""
         del total, unit
-        return lambda n: None
+        return _ignore
+
+
+def _ignore(n: int, note: str = "") -> None:
+    del n, note
 
 
 class ProgressLog:
@@ -56,15 +66,20 @@ class ProgressLog:
         self._started = self._said = clock()
         self._show = display.start(total, unit)
 
-    def advance(self, n: int = 1) -> None:
-        """Count `n` more as done; say so if the last line is some seconds old, or all is done."""
+    def advance(self, n: int = 1, note: str = "") -> None:
+        """Count `n` more as done; say so if the last line is some seconds old, or all is done.
+
+        Args:
+            n: How many more are done.
+            note: What else there is to tell of all that is done.
+        """
         self._done += n
-        self._show(n)
+        self._show(n, note)
         now = self._clock()
         if now - self._said < EVERY_S and self._done < self._total:
             return
         self._said = now
-        self._say(self.line(now))
+        self._say(f"{self.line(now)}; {note}" if note else self.line(now))
 
     def line(self, now: float) -> str:
         """Return where things stand: `120 of 200 cells, 24.0 a second, 0:00:03 left`."""

@@ -20,7 +20,8 @@ from smallcaps_pipeline.defs.partitions import SYMBOL, Cell, Grid
 from smallcaps_pipeline.defs.processes import fail_dead_runs
 from smallcaps_pipeline.defs.schedules import range_tags
 from smallcaps_pipeline.lake import Lake
-from smallcaps_pipeline.schemas import BARS, EVENTS, MICRO_FEATURES
+from smallcaps_pipeline.report.escalation import release_of
+from smallcaps_pipeline.schemas import BARS, EVENTS, MANIFEST, MICRO_FEATURES
 from smallcaps_pipeline.settings import Settings
 from smallcaps_pipeline.windows import batch_names
 
@@ -81,8 +82,8 @@ def sensors(grid: Grid, settings: Settings) -> Sequence[dg.SensorDefinition]:
     profile = settings.manifest.active_profile
     return [
         _new_bars(grid, settings),
-        _new_events(profile),
-        _new_batches(profile),
+        _new_events(profile, settings),
+        _new_batches(profile, settings),
         _new_figures(profile),
     ]
 
@@ -123,7 +124,7 @@ def _new_bars(grid: Grid, settings: Settings) -> dg.SensorDefinition:
     return new_bars
 
 
-def _new_events(profile: str) -> dg.SensorDefinition:
+def _new_events(profile: str, settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="new_events",
         jobs=[jobs.job(jobs.MANIFEST), jobs.job(jobs.SUMMARY)],
@@ -141,10 +142,15 @@ def _new_events(profile: str) -> dg.SensorDefinition:
         state = files_state(lake.files(EVENTS.name))
         if state is None or state == context.cursor:
             return dg.SkipReason("no event shard has changed")
+        # The plan of a blocked profile would only fail; its manifest costs nothing.
+        blocked = not release_of(lake, profile, settings).is_released
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
-                    run_key=f"manifest {state}", job_name=jobs.MANIFEST, partition_key=profile
+                    run_key=f"manifest {state}",
+                    job_name=jobs.MANIFEST,
+                    partition_key=profile,
+                    asset_selection=[dg.AssetKey(MANIFEST.name)] if blocked else None,
                 ),
                 dg.RunRequest(run_key=f"summary {state}", job_name=jobs.SUMMARY),
             ],
@@ -154,7 +160,7 @@ def _new_events(profile: str) -> dg.SensorDefinition:
     return new_events
 
 
-def _new_batches(profile: str) -> dg.SensorDefinition:
+def _new_batches(profile: str, settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="new_batches",
         job=jobs.job(jobs.DOWNLOAD),
@@ -169,6 +175,9 @@ def _new_batches(profile: str) -> dg.SensorDefinition:
     ) -> dg.SensorResult | dg.SkipReason:
         if _is_busy(context, ["event_manifest", "window_plan"]):
             return dg.SkipReason("a plan is being made")
+        release = release_of(lake, profile, settings)
+        if not release.is_released:
+            return dg.SkipReason(f"{profile} is blocked: {release.reason}")
         tries = tries_of_batches(context.instance)
         under_way = batches_under_way(context.instance)
         asked = next_batches(batch_names(lake, profile), _done(lake), under_way, tries)

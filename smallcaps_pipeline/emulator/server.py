@@ -9,7 +9,6 @@ the provider's.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,10 +33,9 @@ from smallcaps_pipeline.emulator.params import BadParameterError
 from smallcaps_pipeline.emulator.reference_routes import reference_routes
 from smallcaps_pipeline.emulator.snapshot_routes import snapshot_routes
 from smallcaps_pipeline.emulator.source import MarketSource
+from smallcaps_pipeline.loopback import LOOPBACK, listen
 
-LOOPBACK: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8791
-_BACKLOG: Final = 128
 _CLOSE_WITHIN_S: Final = 10.0
 
 
@@ -117,7 +115,7 @@ def serve(
     Raises:
         OSError: The port is taken.
     """
-    line = _listen(port)
+    line = listen(port)
     try:
         _server(create_app(source, options=options), log_level).run(sockets=[line])
     finally:
@@ -138,7 +136,7 @@ def running(
     Raises:
         OSError: The port is taken.
     """
-    line = _listen(port)
+    line = listen(port)
     app = create_app(source, options=options)
     server = _server(app, "critical")
     thread = Thread(
@@ -151,20 +149,6 @@ def running(
     finally:
         handle.close()
         line.close()
-
-
-def _listen(port: int) -> socket.socket:
-    """Return a listening socket: clients that come before the server is up wait in its queue."""
-    # Without the protocol asyncio leaves Nagle's algorithm on, which costs 40 ms an answer.
-    line = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        line.bind((LOOPBACK, port))
-    except OSError:
-        line.close()
-        raise
-    line.listen(_BACKLOG)
-    return line
 
 
 def _server(app: Gateway, log_level: str) -> Server:

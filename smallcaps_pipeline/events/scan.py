@@ -18,13 +18,20 @@ import polars as pl
 
 from smallcaps_pipeline.compiled import Array, at_least, compiled, read_only
 from smallcaps_pipeline.events.catalogue import thresholds_of
-from smallcaps_pipeline.events.detectors import RULES, Thresholds, arming, holding
+from smallcaps_pipeline.events.detectors import (
+    RULES,
+    OpeningRangeBreak,
+    Thresholds,
+    arming,
+    holding,
+)
 from smallcaps_pipeline.events.features import (
     Bars,
     base_ratio,
     change,
     drop_from_high,
     fill,
+    opening_range,
     run_green,
     run_red,
 )
@@ -76,15 +83,51 @@ def scan(bars: pl.DataFrame, labels: Labels, settings: Events) -> tuple[Figures,
         One entry per bar with an event, in the bars' order; and how many bars have a vwap that is
         not within the bar, which counts as not given.
     """
+    one = _pass_over(bars, labels, settings)
+    chunks = _chunks(one.starts, len(bars))
+    found = list(map(one.scan, chunks) if len(chunks) == 1 else _threads().map(one.scan, chunks))
+    parts = zip(*(figures for figures, _ in found), strict=True)
+    return Figures(*map(np.concatenate, parts)), sum(outside for _, outside in found)
+
+
+def with_figures(bars: pl.DataFrame, labels: Labels, settings: Events) -> pl.DataFrame:
+    """Add to bars what the rules see on each of them, for charts.
+
+    Args:
+        bars: Good bars within sessions (`schemas.BARS`) of one symbol, sorted by timestamp.
+        labels: Their day and session.
+        settings: The section `events`.
+
+    Returns:
+        The bars with `minute` (after New York midnight), `spike_x`, `vwap_rth` and the opening
+        range `or_low`, `or_high`; null where undefined, and the range also where its detector is
+        switched off.
+    """
+    found = _pass_over(bars, labels, settings).bars(0, len(bars))
+    fill(found)
+    ranges = np.full((2, len(bars)), np.nan)
+    rule = settings.detectors.get(OpeningRangeBreak.event_type)
+    if isinstance(rule, OpeningRangeBreak):
+        for i in range(len(bars)):
+            ranges[:, i] = opening_range(found, i, rule.range_minutes, rule.min_bars)
+    figures = {
+        "spike_x": found.spike_x,
+        "vwap_rth": found.vwap_rth,
+        "or_low": ranges[0],
+        "or_high": ranges[1],
+    }
+    return bars.with_columns(
+        pl.Series("minute", labels.minute, pl.Int32),
+        *(pl.Series(name, values).fill_nan(None) for name, values in figures.items()),
+    )
+
+
+def _pass_over(bars: pl.DataFrame, labels: Labels, settings: Events) -> _Pass:
     symbols = bars["symbol"].rle_id().to_numpy()
     new_day = (np.diff(labels.date) != 0) | (np.diff(symbols) != 0)
     starts = np.flatnonzero(np.concatenate([[True], new_day])[: len(bars)])
     columns = {name: read_only(bars[name].cast(pl.Float64).to_numpy()) for name in COLUMNS}
-    one = _Pass(columns, labels, starts, settings)
-    chunks = _chunks(starts, len(bars))
-    found = list(map(one.scan, chunks) if len(chunks) == 1 else _threads().map(one.scan, chunks))
-    parts = zip(*(figures for figures, _ in found), strict=True)
-    return Figures(*map(np.concatenate, parts)), sum(outside for _, outside in found)
+    return _Pass(columns, labels, starts, settings)
 
 
 @cache
@@ -120,7 +163,7 @@ class _Pass:
 
     def scan(self, rows: Rows) -> tuple[Figures, int]:
         """Scan the rows [begin, end), which are whole days."""
-        bars = self._bars(*rows)
+        bars = self.bars(*rows)
         vwap_outside = fill(bars)
         rules = np.empty(bars.minute.size, np.int64)
         find(bars, self.thresholds, rules)
@@ -130,7 +173,8 @@ class _Pass:
         describe(bars, figures, *self.confirm)
         return figures._replace(row=row + rows[0]), vwap_outside
 
-    def _bars(self, begin: int, end: int) -> Bars:
+    def bars(self, begin: int, end: int) -> Bars:
+        """Return the rows [begin, end) as compiled code takes them."""
         starts = self.starts[slice(*np.searchsorted(self.starts, [begin, end]))] - begin
         rows, there = end - begin, slice(begin, end)
         return Bars(

@@ -19,7 +19,7 @@ from smallcaps_pipeline.polygon.frames import Page, read_page
 from smallcaps_pipeline.polygon.transport import Request, Transport
 from smallcaps_pipeline.polygon.wire import Wire
 
-MOST_EMPTY: Final = 20  # pages without rows in a row, each leading to a next one
+MOST_STALE: Final = 20  # pages in a row without a new row, each leading to a next one
 
 
 def fetch_page(
@@ -35,18 +35,19 @@ def follow(
     """Yield every page of a request, in order.
 
     Raises:
-        RepeatedCursor: A next page is one that was fetched before, by its cursor or by its rows,
-            or page after page comes empty.
+        RepeatedCursor: A next page is one that was fetched before, or page after page comes empty
+            or with the rows of the one before. (Once it may: the provider repeats rows.)
         ProviderError: A page cannot be had. Pages yielded until then are not the whole answer.
     """
     fetched: set[Request] = set()
-    empty = 0
+    stale = 0
     last = None
     while True:
         fetched.add(request)
         page = fetch_page(transport, request, wire, facts)
-        empty = 0 if page.frame.height else empty + 1
-        if (last and page.frame.height and page.frame.equals(last.frame)) or empty > MOST_EMPTY:
+        is_stale = page.frame.is_empty() or (last and page.frame.equals(last.frame))
+        stale = stale + 1 if is_stale else 0
+        if stale > MOST_STALE:
             problem = f"expected further rows on page {len(fetched)}, got the same or none again"
             raise RepeatedCursor(problem, request.url)
         yield page

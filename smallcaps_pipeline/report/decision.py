@@ -1,28 +1,33 @@
 """GO / NO-GO: the criteria, each on the evidence that there is.
 
 GO only if every criterion passes; NO-GO if any fails; else NOT YET. A criterion without evidence
-is "not yet".
+is "not yet", never a pass: also one that rests on fewer events than `report.min_events`.
 
-Keep out: how the page shows them.
+Keep out: how the page shows them, and what follows from the decision (`escalation`).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
-from math import sqrt
-from statistics import NormalDist
 from typing import Final
 
 import polars as pl
 
+from smallcaps_pipeline.report.intervals import (
+    Interval,
+    lead_interval,
+    median_interval,
+    rank_correlation_interval,
+    wilson_interval,
+)
+from smallcaps_pipeline.report.labels import ReviewLabel
 from smallcaps_pipeline.report.status import Finding, Status, judge
-from smallcaps_pipeline.report.summary import counts
 from smallcaps_pipeline.sessions import Session
 from smallcaps_pipeline.settings import Range, Report, Settings, load_settings
 from smallcaps_pipeline.thresholds import at_least
 
 LEADING_TYPES: Final = ("volume_spike", "vwap_break")
-FEWEST_FOR_RANKS: Final = 10  # a rank correlation over fewer says nothing
 
 
 class Decision(StrEnum):
@@ -31,14 +36,6 @@ class Decision(StrEnum):
     GO = "GO"
     NO_GO = "NO-GO"
     NOT_YET = "NOT YET"
-
-
-class ReviewLabel(StrEnum):
-    """What the reviewer said of an event's chart."""
-
-    GOOD = "good"
-    BAD = "bad"
-    UNSURE = "unsure"
 
 
 def decide(criteria: list[Finding]) -> Decision:
@@ -58,10 +55,10 @@ def evaluate_criteria(
     """Evaluate the criteria on what exists.
 
     Args:
-        events: Rows of `schemas.EVENTS`.
-        features: Rows of `schemas.MICRO_FEATURES`; None = no windows yet.
-        labels: One row per reviewed event: `event_id`, `label` (good, bad, unsure); None = no
-            review yet.
+        events: Rows of `schemas.EVENTS`, all that were detected.
+        features: Rows of `schemas.MICRO_FEATURES` of the profile; None = no windows yet.
+        labels: One row per reviewed event of the sample: `event_id`, `label` (good, bad, unsure),
+            as `standing_labels` gives them; None = no review yet.
         settings: None takes `load_settings()`.
 
     Returns:
@@ -74,111 +71,112 @@ def evaluate_criteria(
     windows = features if features is not None and not features.is_empty() else None
     return [
         precision(labels, chosen.report),
-        premarket_first(events),
-        premarket_share(events, chosen.kpis.events.pm_share_pct),
-        leading_types(events),
+        premarket_first(events, chosen.report),
+        premarket_share(events, chosen),
+        leading_types(events, chosen.report),
         liquid_windows(windows, chosen.report),
-        speed_and_volatility(windows, events),
+        speed_and_volatility(windows, events, chosen.report),
         spread_multiple(windows, chosen.report),
     ]
 
 
-def wilson_interval(good: int, n: int, confidence: float) -> tuple[float, float]:
-    """Return the Wilson score interval of a share, 0 to 1; (0, 1) for n = 0.
-
-    Source: Wilson (1927), doi:10.1080/01621459.1927.10502953.
-    """
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = good / n
-    centre = share + z**2 / (2 * n)
-    spread = z * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    scale = 1 + z**2 / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
-
-
 def precision(labels: pl.DataFrame | None, report: Report) -> Finding:
     """Judge good / (good + bad) of the reviewed sample; not yet until the sample is reviewed."""
-    said = _label_counts(labels)
-    good, bad, unsure = (said.get(label, 0) for label in ReviewLabel)
+    said = label_counts(labels)
+    good, bad, unsure = (said[label] for label in ReviewLabel)
     n, reviewed = good + bad, good + bad + unsure
-    share = good / n * 100 if n else None
-    allowed = Range(low=report.min_precision_pct, high=None)
-    status = judge(share, allowed, n=reviewed, enough=report.sample_size)
-    note = f"{reviewed:,} of {report.sample_size:,} reviewed"
-    if n:
-        low, high = wilson_interval(good, n, report.confidence)
-        note = (
-            f"{good:,} good, {bad:,} bad, {unsure:,} unsure; "
-            f"{report.confidence * 100:g} % interval {low * 100:.1f} to {high * 100:.1f} %; {note}"
-        )
-    return _finding(
-        "precision", "Precision of the reviewed sample", share, allowed, n, status, note
+    finding = _share(
+        "precision",
+        "Precision: events judged good, of good and bad",
+        good,
+        n,
+        Range(low=report.min_precision_pct, high=None),
+        report,
+        note=(
+            f"{good:,} good, {bad:,} bad, {unsure:,} unsure apart; "
+            f"{reviewed:,} of {report.sample_size:,} reviewed"
+        ),
     )
+    return finding if reviewed >= report.sample_size else replace(finding, status=Status.NOT_YET)
 
 
-def premarket_first(events: pl.DataFrame) -> Finding:
+def premarket_first(events: pl.DataFrame, report: Report) -> Finding:
     """Judge, of the symbol-days with an RTH event, how many had their first event in PM."""
-    by_day = (
-        events.sort("timestamp")
-        .group_by("symbol", "date", maintain_order=True)
-        .agg(
-            first_session=pl.col("session").first(),
-            has_rth=(pl.col("session") == Session.RTH).any(),
-        )
-        .filter("has_rth")
+    session = pl.col("session")
+    by_day = events.group_by("symbol", "date").agg(
+        first=session.sort_by("timestamp").first(), has_rth=(session == Session.RTH).any()
     )
-    n = by_day.height
-    share = float((by_day["first_session"] == Session.PM).sum()) / n * 100 if n else None
-    allowed = Range(low=0.0, high=None)
-    status = judge(share, allowed, n=n, above=True)
-    title = "RTH days that announced themselves in premarket"
-    return _finding("premarket_first", title, share, allowed, n, status, "symbol-days; above 0 %")
+    with_rth = by_day.filter("has_rth")
+    announced = int((with_rth["first"] == Session.PM).sum())
+    return _share(
+        "premarket_first",
+        "Days that announced themselves in premarket",
+        announced,
+        with_rth.height,
+        Range(low=report.above_premarket_first_pct, high=None),
+        report,
+        above=True,
+        note="of the days of a symbol with an event in RTH, those whose first event came in PM",
+    )
 
 
-def premarket_share(events: pl.DataFrame, allowed: Range) -> Finding:
+def premarket_share(events: pl.DataFrame, settings: Settings) -> Finding:
     """Judge the share of events in premarket."""
-    n = events.height
-    share = float((events["session"] == Session.PM).sum()) / n * 100 if n else None
-    status = judge(share, allowed, n=n)
-    return _finding("premarket_share", "Premarket share of events", share, allowed, n, status)
+    in_pm = int((events["session"] == Session.PM).sum())
+    allowed = settings.kpis.events.pm_share_pct
+    title = "Premarket share of events"
+    return _share("premarket_share", title, in_pm, events.height, allowed, settings.report)
 
 
-def leading_types(events: pl.DataFrame) -> Finding:
-    """Judge whether volume_spike and vwap_break are the two most frequent types."""
-    by_type = counts(events, "event_type")
-    of_leaders = by_type.filter(pl.col("event_type").is_in(LEADING_TYPES))["events"]
-    others = by_type.filter(~pl.col("event_type").is_in(LEADING_TYPES))["events"]
+def leading_types(events: pl.DataFrame, report: Report) -> Finding:
+    """Judge by how much the weaker of volume_spike and vwap_break leads every other type."""
+    counted = dict(events.group_by("event_type").len().iter_rows())
+    weaker = min(counted.get(kind, 0) for kind in LEADING_TYPES)
+    next_best = max((n for kind, n in counted.items() if kind not in LEADING_TYPES), default=0)
     n = events.height
-    share = float(of_leaders.sum()) / n * 100 if n else None
-    weakest = min(of_leaders) if len(of_leaders) == len(LEADING_TYPES) else 0
-    lead = weakest > max(others, default=0)
-    status = Status.NOT_YET if not n else Status.PASS if lead else Status.FAIL
-    top = ", ".join(f"{name} {count:,}" for name, count in by_type.head(3).rows())
-    title = "volume_spike and vwap_break lead"
-    unbounded = Range(low=None, high=None)
-    note = f"their share; most frequent: {top or 'none'}"
-    return _finding("leading_types", title, share, unbounded, n, status, note)
+    figure = (weaker - next_best) / n * 100 if n else None
+    allowed = Range(low=0.0, high=None)
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    most = ", ".join(f"{kind} {count:,}" for kind, count in ordered[:3])
+    interval = lead_interval(weaker / n, next_best / n, n, report.confidence) if n else None
+    return Finding(
+        "leading_types",
+        "volume_spike and vwap_break lead",
+        figure,
+        "%",
+        *(allowed.low, allowed.high),
+        n,
+        judge(figure, allowed, n=n, enough=report.min_events, above=True),
+        f"share of the weaker of the two less that of the next type; most frequent: "
+        f"{most or 'none'}",
+        _percent(interval),
+    )
 
 
 def liquid_windows(features: pl.DataFrame | None, report: Report) -> Finding:
-    """Judge the share of windows that trade enough dollars per minute."""
-    figure, n = None, 0
+    """Judge the share of events whose window trades enough dollars per minute."""
+    dollars, without = pl.Series(dtype=pl.Float64), 0
     if features is not None:
         dollars = features["label_dollar_volume_per_minute"].drop_nulls()
-        n = len(dollars)
-        enough = at_least(dollars, report.liquid_dollar_volume_per_minute)
-        figure = float(enough.sum()) / n * 100 if n else None
-    allowed = Range(low=report.min_liquid_windows_pct, high=None)
-    status = judge(figure, allowed, n=n)
-    title = f"Windows with {report.liquid_dollar_volume_per_minute:,.0f} USD a minute or more"
-    return _finding("liquid_windows", title, figure, allowed, n, status)
+        without = int((features["label_trades"] == 0).sum())
+    enough = int(at_least(dollars, report.liquid_dollar_volume_per_minute).sum())
+    return _share(
+        "liquid_windows",
+        f"Events whose window trades {report.liquid_dollar_volume_per_minute:,.0f} USD a minute",
+        enough,
+        len(dollars),
+        Range(low=report.min_liquid_windows_pct, high=None),
+        report,
+        note="or more, mean over the window"
+        + (f"; {without:,} windows hold no trade, and count as below" if without else ""),
+    )
 
 
-def speed_and_volatility(features: pl.DataFrame | None, events: pl.DataFrame) -> Finding:
+def speed_and_volatility(
+    features: pl.DataFrame | None, events: pl.DataFrame, report: Report
+) -> Finding:
     """Judge the rank correlation of trades per minute and the event bar's range, above 0."""
-    figure, n = None, 0
+    figure, n, interval = None, 0, None
     if features is not None:
         bar_range = (pl.col("high") - pl.col("low")) / pl.col("close")
         pairs = (
@@ -188,12 +186,19 @@ def speed_and_volatility(features: pl.DataFrame | None, events: pl.DataFrame) ->
         )
         n = pairs.height
         figure = _rank_correlation(pairs["label_tape_speed"], pairs["bar_range"])
+    if figure is not None:
+        interval = rank_correlation_interval(figure, n, report.confidence)
     allowed = Range(low=0.0, high=None)
-    status = judge(figure, allowed, n=n, enough=FEWEST_FOR_RANKS, above=True)
-    title = "Rank correlation of trades per minute and volatility"
     return Finding(
-        *("speed_and_volatility", title, figure, "", 0.0, None, n, status),
-        "volatility: range of the event bar / close; above 0",
+        "speed_and_volatility",
+        "Rank correlation of trades per minute and volatility",
+        figure,
+        "",
+        *(allowed.low, allowed.high),
+        n,
+        judge(figure, allowed, n=n, enough=report.min_events, above=True),
+        "Spearman; trades per minute of the window, volatility = (high - low) / close of the bar",
+        interval,
     )
 
 
@@ -203,23 +208,76 @@ def spread_multiple(features: pl.DataFrame | None, report: Report) -> Finding:
     Usual is the mean over the first two minutes of the symbol's other windows; an event whose
     symbol has no other window is left out. The figure is the median over events.
     """
-    figure, n = None, 0
-    if features is not None:
-        start, others = pl.col("spread_start_bps"), pl.len().over("symbol") - 1
-        known = features.filter(start.is_not_null())
-        usual = (start.sum().over("symbol") - start) / others
-        multiples = (
-            known.with_columns(usual=pl.when(others > 0).then(usual))
-            .filter(pl.col("usual") > 0)
-            .select(multiple=pl.col("spread_before_bps") / pl.col("usual"))["multiple"]
-            .drop_nulls()
-        )
-        n, figure = len(multiples), multiples.quantile(0.5, interpolation="linear")
+    multiples = [] if features is None else spread_multiples(features).to_list()
+    figure = pl.Series(multiples, dtype=pl.Float64).median()
+    assert figure is None or isinstance(figure, float)
     allowed = Range(low=None, high=report.max_spread_multiple)
-    status = judge(figure, allowed, n=n)
-    title = "Spread before the event, in multiples of the symbol's usual"
-    note = "median; usual = first two minutes of its other windows"
-    return Finding("spread_multiple", title, figure, "x", None, allowed.high, n, status, note)
+    return Finding(
+        "spread_multiple",
+        "Spread before the event against the symbol's usual",
+        figure,
+        "x",
+        *(allowed.low, allowed.high),
+        len(multiples),
+        judge(figure, allowed, n=len(multiples), enough=report.min_events),
+        "median over events; usual = first two minutes of the symbol's other windows",
+        median_interval(multiples, report.confidence),
+    )
+
+
+def spread_multiples(features: pl.DataFrame) -> pl.Series:
+    """Return each event's spread before it ÷ the symbol's usual one; unknown ones are left out."""
+    start, others = pl.col("spread_start_bps"), pl.len().over("symbol") - 1
+    usual = (start.sum().over("symbol") - start) / others
+    return (
+        features.filter(start.is_not_null())
+        .with_columns(usual=pl.when(others > 0).then(usual))
+        .filter(pl.col("usual") > 0)
+        .select(multiple=pl.col("spread_before_bps") / pl.col("usual"))
+        .drop_nulls()
+        .to_series()
+    )
+
+
+def label_counts(labels: pl.DataFrame | None) -> dict[str, int]:
+    """Count events by label, all three named.
+
+    Raises:
+        ValueError: A label is none of the three.
+    """
+    none = dict.fromkeys((label.value for label in ReviewLabel), 0)
+    if labels is None or labels.is_empty():
+        return none
+    said = dict(labels.group_by("label").len().iter_rows())
+    if unknown := set(said) - set(none):
+        raise ValueError(
+            f"labels must be {', '.join(ReviewLabel)}, got {sorted(map(str, unknown))}"
+        )
+    return none | said
+
+
+def _share(
+    name: str,
+    title: str,
+    count: int,
+    n: int,
+    allowed: Range,
+    report: Report,
+    *,
+    note: str = "",
+    above: bool = False,
+) -> Finding:
+    """Return the finding on a share of n, in percent, with its Wilson interval."""
+    figure = count / n * 100 if n else None
+    status = judge(figure, allowed, n=n, enough=report.min_events, above=above)
+    interval = wilson_interval(count, n, report.confidence) if n else None
+    return Finding(
+        *(name, title, figure, "%", allowed.low, allowed.high, n, status, note), _percent(interval)
+    )
+
+
+def _percent(interval: Interval | None) -> Interval | None:
+    return None if interval is None else (interval[0] * 100, interval[1] * 100)
 
 
 def _rank_correlation(one: pl.Series, other: pl.Series) -> float | None:
@@ -229,26 +287,3 @@ def _rank_correlation(one: pl.Series, other: pl.Series) -> float | None:
     frame = pl.DataFrame({"one": one, "other": other})
     correlation: float = frame.select(pl.corr("one", "other", method="spearman")).item()
     return correlation
-
-
-def _label_counts(labels: pl.DataFrame | None) -> dict[str, int]:
-    if labels is None or labels.is_empty():
-        return {}
-    said = dict(labels.group_by("label").len().rows())
-    if unknown := set(said) - set(ReviewLabel):
-        raise ValueError(
-            f"labels must be {', '.join(ReviewLabel)}, got {sorted(map(str, unknown))}"
-        )
-    return said
-
-
-def _finding(
-    name: str,
-    title: str,
-    figure: float | None,
-    allowed: Range,
-    n: int,
-    status: Status,
-    note: str = "",
-) -> Finding:
-    return Finding(name, title, figure, "%", allowed.low, allowed.high, n, status, note)

@@ -1,148 +1,109 @@
-"""Pictures of counts: plotly figures for the report, small static SVG for metadata.
+"""Pictures of counts: rows of bars and histograms as HTML, small static SVG for metadata.
 
-Belongs here: how a table becomes a picture.
-Keep out: an event's own chart (`candles`), and the page around them (`page`).
+Belongs here: how counts become a picture.
+Keep out: an event's own charts (`minute_chart`, `tape_chart`), and the page (`page`).
 
-The SVGs need neither script nor style sheet and weigh a few kB: each is stored in Dagster's event
-log, so a plotly figure of 4 MB does not belong there.
+Boxes of HTML fit any width, keep their text readable on a phone, and follow light and dark. The
+SVGs need neither script nor style sheet and weigh a few kB: each is stored in Dagster's event log.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-import plotly.graph_objects as go
 import polars as pl
 
-from smallcaps_pipeline.report.style import ACCENT, DOWN, FONT, GRID, INK, NEUTRAL, UP
-from smallcaps_pipeline.report.text import number, words
-from smallcaps_pipeline.sessions import Session
+from smallcaps_pipeline.report.style import FONT, INK, UP
+from smallcaps_pipeline.report.text import number, short
 
-SESSION_COLOURS: Final = {Session.PM: "#E69F00", Session.RTH: UP, Session.AH: "#CC79A7"}
-DIRECTION_COLOURS: Final = {"up": UP, "down": DOWN}
 MOST_BINS: Final = 40
 FEWEST_BINS: Final = 8
-ROW_HEIGHT: Final = 34  # pixels of one bar with its gap
+LEADS: Final = (((1, 1.5, 2, 3, 4, 5, 7), 0.7), ((1, 2, 5), 2.0), ((1, 3), 3.5))  # by decades shown
 SVG_ROW: Final = 22
 SVG_LABELS: Final = 170
 SVG_BARS: Final = 300
 SVG_VALUES: Final = 80
+Segment = tuple[float, str]  # value, class
 
 
-def events_by_type(summary: pl.DataFrame) -> go.Figure:
-    """Draw events by type, up and down stacked; the most frequent type on top."""
-    by = summary.group_by("event_type", "direction").agg(pl.col("events").sum())
-    order = by.group_by("event_type").agg(pl.col("events").sum()).sort("events", "event_type")
-    figure = go.Figure()
-    for direction, colour in DIRECTION_COLOURS.items():
-        of_direction = order.select("event_type").join(
-            by.filter(pl.col("direction") == direction),
-            on="event_type",
-            how="left",
-            maintain_order="left",
-        )
-        figure.add_bar(
-            x=of_direction["events"].fill_null(0).to_list(),
-            y=[words(name) for name in of_direction["event_type"]],
-            name=direction,
-            orientation="h",
-            marker_color=colour,
-            hovertemplate="%{y}, " + direction + ": %{x:,}<extra></extra>",
-        )
-    figure.update_layout(barmode="stack", xaxis_title="events")
-    return styled(figure, height=90 + ROW_HEIGHT * max(order.height, 2))
-
-
-def funnel_figure(funnel: pl.DataFrame) -> go.Figure:
-    """Draw what each stage of the manifest let through, the first stage on top."""
-    stages = ["events", *funnel["stage"]]
-    counts = [*funnel["n_in"].head(1), *funnel["n_out"]]
-    figure = go.Figure()
-    figure.add_bar(
-        x=counts,
-        y=[words(stage) for stage in stages],
-        orientation="h",
-        marker_color=[NEUTRAL, *[UP] * (len(stages) - 2), ACCENT][: len(stages)],
-        text=[f"{count:,}" for count in counts],
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:,}<extra></extra>",
+def bar(segments: Sequence[Segment], full: float) -> str:
+    """Return a bar of segments; `full` is the value as wide as its box."""
+    parts = "".join(
+        f'<i class="{kind}" style="width:{value / (full or 1) * 100:.2f}%"></i>'
+        for value, kind in segments
+        if value
     )
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(visible=False)
-    return styled(figure, height=50 + ROW_HEIGHT * len(stages))
+    return f'<div class="track">{parts}</div>'
 
 
-def events_by_month(summary: pl.DataFrame) -> go.Figure:
-    """Draw events by month of the trading day, sessions stacked; months without one stay empty."""
-    by = summary.group_by("month", "session").agg(pl.col("events").sum()).sort("month")
-    figure = go.Figure()
-    for session, colour in SESSION_COLOURS.items():
-        of_session = by.filter(pl.col("session") == session)
-        figure.add_bar(
-            x=of_session["month"].to_list(),
-            y=of_session["events"].to_list(),
-            name=session.value,
-            xperiod="M1",
-            marker_color=colour,
-            hovertemplate="%{x|%B %Y}, " + session.value + ": %{y:,}<extra></extra>",
-        )
-    figure.update_layout(barmode="stack", yaxis_title="events")
-    months = by["month"].n_unique()
-    figure.update_xaxes(
-        type="date",
-        ticklabelmode="period",
-        tickformat="%b %Y",
-        dtick="M1" if months <= 12 else None,
+def bar_rows(rows: Sequence[tuple[str, Sequence[Segment], str]]) -> str:
+    """Return rows of (label, segments, text behind), drawn to one scale."""
+    full = max((sum(value for value, _ in segments) for _, segments, _ in rows), default=0)
+    cells = "".join(
+        f'<span>{escape(label)}</span>{bar(segments, full)}<span class="n">{escape(text)}</span>'
+        for label, segments, text in rows
     )
-    return styled(figure, height=280)
+    return f'<div class="bars">{cells}</div>'
 
 
-def distribution(
-    values: pl.Series, title: str, *, of: str = "events", logarithmic: bool = False
-) -> go.Figure:
-    """Draw how often values occur, in bins; with `logarithmic` of their decimal logarithm."""
+def histogram(
+    values: pl.Series, unit: str, *, of: str = "events", logarithmic: bool = False
+) -> str:
+    """Return how often values occur, in bins; with `logarithmic` of their decimal logarithm."""
     shown = values.drop_nulls()
     if logarithmic:
         shown = shown.filter(shown > 0).log10()
-    figure = go.Figure()
-    bins = _histogram(shown, min(MOST_BINS, max(FEWEST_BINS, len(shown) // 5)))
-    unit = bins["middle"].to_list()
-    figure.add_bar(
-        x=[10**value for value in unit] if logarithmic else unit,
-        y=bins["events"].to_list(),
-        width=_widths(bins, logarithmic=logarithmic),
-        marker_color=UP,
-        hovertemplate="%{x:.3g}: %{y:,}<extra></extra>",
+    if shown.is_empty():
+        return '<p class="note">No values yet.</p>'
+    low, width, counts = bins_of(shown, min(MOST_BINS, max(FEWEST_BINS, len(shown) // 5)))
+    most = max(counts)
+
+    def value(place: float) -> float:
+        at = low + place * width
+        return 10**at if logarithmic else at
+
+    columns = "".join(
+        f'<i style="height:{count / most * 100:.1f}%" title="{short(value(n))} to '
+        f'{short(value(n + 1))} {escape(unit)}: {count:,} {of}"></i>'
+        for n, count in enumerate(counts)
     )
-    figure.update_layout(xaxis_title=title, yaxis_title=of, bargap=0)
-    if logarithmic:
-        figure.update_xaxes(type="log", dtick="D2")  # 1, 2, 5, 10
-    return styled(figure, height=260)
+    ticks = "".join(
+        f'<span style="left:{share * 100:.1f}%">{text}</span>'
+        for share, text in _ticks(low, low + width * len(counts), logarithmic=logarithmic)
+    )
+    return (
+        f'<div class="hist"><div class="columns">{columns}</div><div class="ticks">{ticks}</div>'
+        f'<p class="note">{escape(unit)}; median {short(float(values.drop_nulls().median()))}, '  # type: ignore[arg-type]
+        f"{len(shown):,} {of}</p></div>"
+    )
 
 
-def styled(figure: go.Figure, *, height: int) -> go.Figure:
-    """Give a figure the report's look."""
-    figure.update_layout(
-        template="plotly_white",
-        height=height,
-        margin={"l": 10, "r": 16, "t": 10, "b": 10},
-        font={"family": FONT, "size": 13, "color": INK},
-        legend={
-            "orientation": "h",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "x": 0,
-            "traceorder": "normal",
-        },
-        hoverlabel={"font": {"family": FONT}},
-        separators=".,",
-    )
-    figure.update_xaxes(gridcolor=GRID, automargin=True, title_font_size=13)
-    figure.update_yaxes(gridcolor=GRID, automargin=True, title_font_size=13)
-    return figure
+def bins_of(values: pl.Series, bins: int) -> tuple[float, float, list[int]]:
+    """Count values in bins of equal width: (lower end, width, counts); all in one where equal."""
+    low, high = float(values.to_numpy().min()), float(values.to_numpy().max())
+    if high <= low:
+        return low - 0.5, 1.0, [len(values)]
+    width = (high - low) / bins
+    index = ((values - low) / width).floor().clip(0, bins - 1).cast(pl.Int64)
+    counted = dict(index.value_counts().iter_rows())
+    return low, width, [counted.get(n, 0) for n in range(bins)]
+
+
+def _ticks(low: float, high: float, *, logarithmic: bool) -> list[tuple[float, str]]:
+    """Return (share of the width, text) of a few round values."""
+    if not logarithmic:
+        return [(n / 4, short(low + (high - low) * n / 4)) for n in range(5)]
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    leads = next((some for some, widest in LEADS if high - low < widest), (1,))
+    marks = [lead * 10.0**decade for decade in decades for lead in leads]
+    return [
+        ((math.log10(mark) - low) / (high - low), short(mark))
+        for mark in marks
+        if low <= math.log10(mark) <= high
+    ]
 
 
 def bar_chart_svg(
@@ -181,25 +142,3 @@ def _svg_bar(top: int, label: str, value: float, share: float, unit: str) -> str
         f'<rect x="{SVG_LABELS}" y="{top + 1}" width="{length}" height="14" fill="{UP}"/>'
         f'<text x="{SVG_LABELS + length + 6}" y="{middle}">{escape(number(value, unit))}</text>'
     )
-
-
-def _histogram(values: pl.Series, bins: int) -> pl.DataFrame:
-    """Count values in bins of equal width: `middle`, `width`, `events`."""
-    low, high = values.min(), values.max()
-    if values.is_empty() or not isinstance(low, float) or not isinstance(high, float):
-        return pl.DataFrame({"middle": [], "width": [], "events": []})
-    width = (high - low) / bins or 1.0
-    index = ((values - low) / width).floor().clip(0, bins - 1).cast(pl.Int64).alias("bin")
-    counted = index.to_frame().group_by("bin").agg(events=pl.len()).sort("bin")
-    return counted.select("events", middle=low + (pl.col("bin") + 0.5) * width, width=pl.lit(width))
-
-
-def _widths(bins: pl.DataFrame, *, logarithmic: bool) -> list[float]:
-    """Return the bins' widths on the axis; on a logarithmic one they grow with the value."""
-    if not logarithmic:
-        return bins["width"].to_list()
-    half = pl.col("width") / 2
-    ends = bins.select(
-        (10.0 ** (pl.col("middle") + half) - 10.0 ** (pl.col("middle") - half)).alias("width")
-    )
-    return ends["width"].to_list()

@@ -11,6 +11,7 @@ from enum import StrEnum
 import polars as pl
 
 from smallcaps_pipeline import thresholds
+from smallcaps_pipeline.schemas import CRITERIA
 from smallcaps_pipeline.settings import Range
 
 
@@ -35,6 +36,7 @@ class Finding:
         n: How many events (or windows) the figure rests on.
         status: See `Status`.
         note: What to know about the figure.
+        interval: Both ends of its confidence interval; None where there is none.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Finding:
     n: int
     status: Status
     note: str = ""
+    interval: tuple[float, float] | None = None
 
 
 def judge(
@@ -70,17 +73,10 @@ def judge(
 
 
 def findings_frame(findings: list[Finding]) -> pl.DataFrame:
-    """Return findings as a frame: one row each, its fields as columns."""
-    schema = {
-        "name": pl.String,
-        "title": pl.String,
-        "figure": pl.Float64,
-        "unit": pl.String,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "n": pl.Int64,
-        "status": pl.String,
-        "note": pl.String,
-    }
-    rows = [{name: getattr(finding, name) for name in schema} for finding in findings]
-    return pl.DataFrame(rows, schema=schema)
+    """Return findings as `schemas.CRITERIA`: one row each, in their order."""
+    rows = []
+    for finding in findings:
+        low, high = finding.interval or (None, None)
+        fields = {name: getattr(finding, name, None) for name in CRITERIA.columns}
+        rows.append(fields | {"interval_low": low, "interval_high": high})
+    return pl.DataFrame(rows, schema=CRITERIA.schema)

@@ -48,6 +48,7 @@ def table(
     *,
     numeric: Sequence[int] = (),
     raw: Sequence[int] = (),
+    kind: str = "",
 ) -> str:
     """Return an HTML table.
 
@@ -56,20 +57,22 @@ def table(
         rows: Cells as text; escaped here.
         numeric: Columns aligned to the right.
         raw: Columns that already are HTML.
+        kind: Class of the table.
     """
 
     def cell(tag: str, index: int, text: str) -> str:
-        kind = ' class="num"' if index in numeric else ""
+        of = ' class="num"' if index in numeric else ""
         shown = text if tag == "td" and index in raw else escape(text)
-        return f"<{tag}{kind}>{shown}</{tag}>"
+        return f"<{tag}{of}>{shown}</{tag}>"
 
+    named = f' class="{kind}"' if kind else ""
     head = "".join(cell("th", index, title) for index, title in enumerate(header))
     body = "".join(
         "<tr>" + "".join(cell("td", index, text) for index, text in enumerate(row)) + "</tr>"
         for row in rows
     )
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll"><table{named}><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -78,3 +81,28 @@ def section(title: str, *parts: str, lead: str = "") -> str:
     """Return a titled section; parts are HTML."""
     opening = f'<p class="lead">{escape(lead)}</p>' if lead else ""
     return f"<section><h2>{escape(title)}</h2>{opening}{''.join(parts)}</section>"
+
+
+def money(value: float) -> str:
+    """Return a price as an axis shows it: 4 decimals below a dollar, cents above."""
+    return f"{value:,.4f}".rstrip("0").ljust(4, "0") if abs(value) < 1 else f"{value:,.2f}"
+
+
+def short(value: float) -> str:
+    """Return a count in few letters: 950, 12k, 3.4M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.1f}".removesuffix(".0") + letter
+    return f"{value:.3g}"
+
+
+def clock(minute: int) -> str:
+    """Return minutes after midnight as HH:MM."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def share_of(part: int, whole: int | None, *, bare: bool = False) -> str:
+    """Return a part of a whole as 12 of 120, or as its percentage alone."""
+    if bare:
+        return number(part / whole * 100, "%") if whole else DASH
+    return f"{number(part)} of {number(whole)}" if whole else number(part)

@@ -27,6 +27,11 @@ from smallcaps_pipeline.schemas.micro import (
     micro_features_table,
     moments,
 )
+from smallcaps_pipeline.schemas.report import (
+    CRITERIA,
+    LABELS,
+    REVIEW_SAMPLE,
+)
 from smallcaps_pipeline.schemas.table import (
     BOOL,
     DATE,
@@ -42,6 +47,7 @@ from smallcaps_pipeline.schemas.table import (
     SchemaError,
     Table,
     select_missing,
+    some,
 )
 from smallcaps_pipeline.schemas.universe import (
     CONDITIONS,
@@ -71,6 +77,7 @@ __all__ = [
     "BARS",
     "BOOL",
     "CONDITIONS",
+    "CRITERIA",
     "DAILY_BARS",
     "DATE",
     "DIVIDENDS",
@@ -85,6 +92,7 @@ __all__ = [
     "I8",
     "I32",
     "I64",
+    "LABELS",
     "MANIFEST",
     "MICRO_FEATURES",
     "MICRO_QUALITY",
@@ -93,6 +101,7 @@ __all__ = [
     "PREVIOUS_CLOSE",
     "QUOTES",
     "REFERENCE",
+    "REVIEW_SAMPLE",
     "SET_ASIDE",
     "SHORT_INTEREST",
     "SNAPSHOTS",
@@ -114,4 +123,5 @@ __all__ = [
     "micro_features_table",
     "moments",
     "select_missing",
+    "some",
 ]

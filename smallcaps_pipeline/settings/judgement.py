@@ -150,5 +150,7 @@ class Report(Section):
     confidence: Annotated[float, Field(gt=0, lt=1)]
     min_liquid_windows_pct: Percent
     liquid_dollar_volume_per_minute: NonNegativeFloat
+    above_premarket_first_pct: Percent
+    min_events: PositiveInt
     max_spread_multiple: PositiveFloat
     best_and_worst: PositiveInt

@@ -11,8 +11,9 @@ The order of a batch, for a profile that extends:
     more = plan_extensions(batch, lake, planned=...)            decided again, now by quotes too
     fetch_trades(more), fetch_quotes(more)
 
-The decision is written into the files that it widens (`extended` in their metadata), so a run that
-is killed between the parts goes on with the same decision, and no window is extended twice.
+The decision is written into the files that it widens (`extended` in their metadata: which window,
+to what), so a run that is killed between the parts goes on with the same decision, and no window is
+extended twice. It is one window's: a neighbour that shares the file decides for itself.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, Final
 import polars as pl
 
 from smallcaps_pipeline.lake import Lake
-from smallcaps_pipeline.schemas import PLAN, STORED
+from smallcaps_pipeline.schemas import PLAN, STORED, UTC_US
 from smallcaps_pipeline.settings import Settings, load_settings
 from smallcaps_pipeline.windows.extension import extension
 from smallcaps_pipeline.windows.intervals import Interval, overlap, uncovered
@@ -44,6 +45,7 @@ ROW_COLUMNS: Final = (
     "merged_start",
     "merged_end",
 )
+WIDENS: Final = ("widens_start", "widens_end")
 Planned = defaultdict[tuple[str, Kind], list[Part]]
 
 
@@ -67,8 +69,9 @@ def plan_extensions(
         settings: Configuration; None loads it.
 
     Returns:
-        schemas.PLAN with `extended` (true), best windows first. Of both kinds; where no quotes of a
-        window are planned or stored, of trades only.
+        schemas.PLAN, best windows first, with `widens_start` and `widens_end`: the window before
+        (`merged_start`, `merged_end` are the one after). Of both kinds; where no quotes of a window
+        are planned or stored, of trades only.
     """
     settings = settings or load_settings()
     ahead = _by_owner(plan_rows if planned is None else planned)
@@ -78,9 +81,17 @@ def plan_extensions(
         if target is not None:
             for kind in Kind:
                 found += _new_parts(window, kind, target, lake, ahead)
-    schema = {name: PLAN.schema[name] for name in ROW_COLUMNS}
-    plan = price(pl.DataFrame(found, schema=schema), STORED.empty(), settings)
-    return plan.with_columns(extended=pl.lit(value=True))
+    schema = {name: PLAN.schema[name] for name in ROW_COLUMNS} | dict.fromkeys(WIDENS, UTC_US)
+    rows = pl.DataFrame(found, schema=schema)
+    plan = price(rows.drop(WIDENS), STORED.empty(), settings)
+    before = rows.select("symbol", "kind", "window_start", *WIDENS)
+    return plan.join(
+        before,
+        on=["symbol", "kind", "window_start"],
+        how="left",
+        maintain_order="left",
+        validate="1:1",
+    )
 
 
 def _by_owner(planned: pl.DataFrame) -> Planned:
@@ -111,8 +122,9 @@ def _target(window: dict[str, Any], lake: Lake, settings: Settings) -> Interval 
     if missing_intervals(interval, trade_windows, None):
         return None
     for stored in trade_windows:
-        if stored.extended and overlap(stored.interval, interval):
-            return stored.extended
+        for widened in stored.extended:
+            if overlap(widened.window, interval):
+                return widened.to
     quotes = None
     if not missing_intervals(interval, stored_windows(lake, Kind.QUOTES, symbol), None):
         quotes = read_interval(lake, symbol, Kind.QUOTES, interval)
@@ -159,4 +171,6 @@ def _row(
         "nbbo": nbbo,
         "merged_start": target[0],
         "merged_end": target[1],
+        "widens_start": window["merged_start"],
+        "widens_end": window["merged_end"],
     }

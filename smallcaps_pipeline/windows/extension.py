@@ -19,7 +19,7 @@ import polars as pl
 
 from smallcaps_pipeline.micro.conditions import counts_for_volume, exists
 from smallcaps_pipeline.micro.prices import NS_PER_MINUTE
-from smallcaps_pipeline.settings import Extension, Settings, load_settings
+from smallcaps_pipeline.settings import Settings, load_settings
 from smallcaps_pipeline.thresholds import at_least
 from smallcaps_pipeline.windows.nbbo import Nanoseconds, in_tape_order, mids, nanoseconds
 from smallcaps_pipeline.windows.window import Window
@@ -47,16 +47,18 @@ def extension(
         trades: schemas.TRADES of the window; rows outside it do not count. `correction` and
             `conditions` may be absent.
         quotes: schemas.QUOTES of the window and the last one before it; None decides by trades.
-        settings: Configuration; None loads it.
+        settings: Configuration (`windows.extension`, and `micro.quote_lag_ns`, the extra age that
+            a quote needs to be in force); None loads it.
 
     Returns:
         The new [start, end), UTC, or None where nothing changes.
     """
-    rules = (settings or load_settings()).windows.extension
+    settings = settings or load_settings()
+    rules = settings.windows.extension
     window = Window.of(window)
     if window.extended:
         return None
-    hot_first, hot_last = _hot_edges(window, trades, quotes, rules)
+    hot_first, hot_last = _hot_edges(window, trades, quotes, settings)
     start, end = window.window_start, window.window_end
     if hot_first:
         start = min(start, window.first_event - timedelta(minutes=rules.minutes_before))
@@ -66,13 +68,14 @@ def extension(
 
 
 def _hot_edges(
-    window: Window, trades: pl.DataFrame, quotes: pl.DataFrame | None, rules: Extension
+    window: Window, trades: pl.DataFrame, quotes: pl.DataFrame | None, settings: Settings
 ) -> tuple[bool, bool]:
     """Say of the first and of the last minute whether it is hot."""
+    rules, lag_ns = settings.windows.extension, settings.micro.quote_lag_ns
     edges = _minute_edges(window)
     measures = [(_trades_per_minute(trades, edges), float(rules.min_trades))]
     if quotes is not None:
-        measures.append((_moves(quotes, edges), rules.min_move_pct / 100))
+        measures.append((_moves(quotes, edges - lag_ns), rules.min_move_pct / 100))
     first, last = (
         any(_is_hot(values, edge, floor, rules.percentile) for values, floor in measures)
         for edge in (0, -1)
@@ -110,8 +113,8 @@ def _standing(trades: pl.DataFrame) -> list[pl.Expr]:
     return [rule for name, rule in rules.items() if name in trades.columns]
 
 
-def _moves(quotes: pl.DataFrame, edges: Nanoseconds) -> Floats:
-    """Return abs(mid at the minute's end / mid at its start - 1); NaN where one is unknown."""
-    mid = mids(in_tape_order(quotes), edges).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+def _moves(quotes: pl.DataFrame, instants: Nanoseconds) -> Floats:
+    """Return abs(mid at an instant / mid at the one before - 1); NaN where one is unknown."""
+    mid = mids(in_tape_order(quotes), instants).cast(pl.Float64).fill_null(float("nan")).to_numpy()
     moves: Floats = np.abs(mid[1:] / mid[:-1] - 1)
     return moves

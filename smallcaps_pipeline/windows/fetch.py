@@ -7,19 +7,21 @@ Each plan row is a job of its own, several in flight. A job asks first what of i
 yet stored, fetches that, and stores it at once; so a run that was killed goes on where it was, and
 asks for nothing twice. Trades come before quotes: the thinning keeps the quote at each trade.
 
-Fetching is free of order; storing is one at a time per symbol, because a window may join a stored
-neighbour. Two processes must not fetch windows of one symbol at the same time (one batch, or one
-pool slot per symbol, is enough): the later write would not know of the earlier one.
+Long windows come in slices (`cuts`), each stored before the next is asked for, so that memory stays
+bounded however long a window is, and a death loses one slice at most.
+
+Windows of one symbol come one after the other, because a window may join a stored neighbour. Two
+processes must not fetch windows of one symbol at the same time (one batch, or one pool slot per
+symbol, is enough): the later write would not know of the earlier one.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from threading import Event, Lock
 from typing import Any, Protocol
 
 import polars as pl
@@ -27,6 +29,12 @@ import polars as pl
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.manifest.nbbo_level import NbboLevel
 from smallcaps_pipeline.settings import Profile, Settings, load_settings
+from smallcaps_pipeline.windows.cuts import (
+    QUOTES_SLICE_ROWS,
+    cuts_of_quotes,
+    cuts_of_trades,
+    slices,
+)
 from smallcaps_pipeline.windows.files import (
     TABLES,
     Fetched,
@@ -34,11 +42,12 @@ from smallcaps_pipeline.windows.files import (
     remove_replaced,
     store,
 )
-from smallcaps_pipeline.windows.intervals import Interval
+from smallcaps_pipeline.windows.intervals import Interval, overlap
 from smallcaps_pipeline.windows.nbbo import in_tape_order, reduce_nbbo
-from smallcaps_pipeline.windows.plan import Kind
-from smallcaps_pipeline.windows.reading import read_interval
-from smallcaps_pipeline.windows.stored import Part, missing_intervals, stored_windows
+from smallcaps_pipeline.windows.outcomes import FetchResult, FetchStatus, WindowOutcome
+from smallcaps_pipeline.windows.plan import UNREDUCED, Kind
+from smallcaps_pipeline.windows.reading import read_interval, within
+from smallcaps_pipeline.windows.stored import Part, Widened, missing_intervals, stored_windows
 
 
 class Ticks(Protocol):
@@ -60,15 +69,6 @@ class TickSource(Protocol):
         ...
 
 
-class FetchStatus(StrEnum):
-    """How a window ended."""
-
-    DONE = "done"
-    EMPTY = "empty"  # fetched, and there truly was nothing in it
-    SKIPPED = "skipped"  # was stored already
-    FAILED = "failed"
-
-
 class OutsideWindowError(ValueError):
     """A source gave rows of another interval than it was asked for."""
 
@@ -77,72 +77,8 @@ class TradesMissingError(LookupError):
     """Quotes are to keep the one in force at each trade, and the trades are not stored."""
 
 
-@dataclass(frozen=True)
-class WindowOutcome:
-    """How one plan row ended.
-
-    Attributes:
-        symbol: Ticker.
-        kind: Trades or quotes.
-        window_start: First instant of the plan row.
-        window_end: Its end, not included.
-        status: How it ended.
-        rows: Rows fetched and kept.
-        pages: Pages read.
-        bytes: Size of the window's file now.
-        reason: Why it failed, in the words of the error; null otherwise.
-    """
-
-    symbol: str
-    kind: Kind
-    window_start: datetime
-    window_end: datetime
-    status: FetchStatus
-    rows: int = 0
-    pages: int = 0
-    bytes: int = 0
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class FetchResult:
-    """What a batch gave, one outcome per plan row, in the plan's order."""
-
-    outcomes: tuple[WindowOutcome, ...]
-
-    def count(self, status: FetchStatus) -> int:
-        return sum(outcome.status == status for outcome in self.outcomes)
-
-    @property
-    def done(self) -> int:
-        return self.count(FetchStatus.DONE)
-
-    @property
-    def empty(self) -> int:
-        return self.count(FetchStatus.EMPTY)
-
-    @property
-    def skipped(self) -> int:
-        return self.count(FetchStatus.SKIPPED)
-
-    @property
-    def failed(self) -> tuple[WindowOutcome, ...]:
-        return tuple(o for o in self.outcomes if o.status == FetchStatus.FAILED)
-
-    @property
-    def rows(self) -> int:
-        return sum(outcome.rows for outcome in self.outcomes)
-
-    @property
-    def pages(self) -> int:
-        return sum(outcome.pages for outcome in self.outcomes)
-
-    @property
-    def bytes(self) -> int:
-        return sum(outcome.bytes for outcome in self.outcomes)
-
-
 OnWindow = Callable[[WindowOutcome], None]
+Errors = tuple[type[Exception], ...]
 
 
 def fetch_trades(
@@ -155,7 +91,8 @@ def fetch_trades(
     workers: int | None = None,
     source_name: str = "provider",
     on_window: OnWindow | None = None,
-    fatal: tuple[type[Exception], ...] = (),
+    fatal: Errors = (),
+    set_aside: Errors = (),
 ) -> FetchResult:
     """Fetch and store the trades of a batch, every field.
 
@@ -171,12 +108,15 @@ def fetch_trades(
         on_window: Called in this thread as each row ends.
         fatal: Errors that would meet every window alike (a refused key): raised at once, after
             the windows in flight. Any other error fails its window only.
+        set_aside: Errors after which asking for the same window again would not help (a date that
+            the plan does not include): its window is set aside instead of failed.
 
     Returns:
-        One outcome per row of the kind. A row that failed has stored nothing.
+        One outcome per row of the kind. A row that failed or was set aside has stored nothing, but
+        for the slices of a long window that had come before: they are not asked for again.
     """
     job = _Job(source, lake, settings or load_settings(), profile, source_name, Kind.TRADES)
-    return _fetch(plan_rows, job, workers, on_window, fatal)
+    return _fetch(plan_rows, job, workers, on_window or _tell_nobody, fatal, set_aside)
 
 
 def fetch_quotes(
@@ -189,7 +129,8 @@ def fetch_quotes(
     workers: int | None = None,
     source_name: str = "provider",
     on_window: OnWindow | None = None,
-    fatal: tuple[type[Exception], ...] = (),
+    fatal: Errors = (),
+    set_aside: Errors = (),
 ) -> FetchResult:
     """Fetch, reduce and store the quotes of a batch, and the last quote before each start.
 
@@ -197,80 +138,81 @@ def fetch_quotes(
     row that is thinned by rate fails with `TradesMissingError` where its trades are not stored.
     """
     job = _Job(source, lake, settings or load_settings(), profile, source_name, Kind.QUOTES)
-    return _fetch(plan_rows, job, workers, on_window, fatal)
+    return _fetch(plan_rows, job, workers, on_window or _tell_nobody, fatal, set_aside)
+
+
+def _tell_nobody(outcome: WindowOutcome) -> None:
+    del outcome
 
 
 def _fetch(
     plan_rows: pl.DataFrame,
     job: _Job,
     workers: int | None,
-    on_window: OnWindow | None,
-    fatal: tuple[type[Exception], ...],
+    on_window: OnWindow,
+    fatal: Errors,
+    set_aside: Errors,
 ) -> FetchResult:
+    """Run the rows of a kind, best first, several at once, but one at a time per symbol.
+
+    So what joins what does not depend on which answer comes first: windows of one symbol are
+    stored in the plan's order, whatever the number in flight.
+    """
     rows = plan_rows.filter(pl.col("kind") == job.kind.value).to_dicts()
-    pool = ThreadPoolExecutor(workers or job.settings.provider.connections)
+    waiting = deque(range(len(rows)))
     outcomes: dict[int, WindowOutcome] = {}
-
-    given_up = Event()
-
-    def run(row: dict[str, Any]) -> WindowOutcome | None:
-        if given_up.is_set():
-            return None
-        try:
-            return job.run(row)
-        except fatal:
-            given_up.set()  # in this thread, before it takes the next row and asks in vain
-            raise
-
-    try:
-        futures: dict[Future[WindowOutcome | None], int] = {
-            pool.submit(run, row): number for number, row in enumerate(rows)
-        }
-        for future in as_completed(futures):
-            number = futures[future]
-            outcome = _outcome(future, rows[number], job.kind, fatal)
-            if outcome is None:
-                continue  # the error that gave up is raised by its own future
-            outcomes[number] = outcome
-            if on_window is not None:
+    running: dict[Future[WindowOutcome], int] = {}
+    room = workers or job.settings.provider.connections
+    with ThreadPoolExecutor(room) as pool:
+        while waiting or running:
+            busy = {rows[number]["symbol"] for number in running.values()}
+            for number in list(waiting):
+                if len(running) == room:
+                    break
+                if rows[number]["symbol"] not in busy:
+                    busy.add(rows[number]["symbol"])
+                    waiting.remove(number)
+                    running[pool.submit(job.run, rows[number])] = number
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                number = running.pop(future)
+                outcome = _outcome(future, rows[number], job.kind, fatal, set_aside)
+                outcomes[number] = outcome
                 on_window(outcome)
-    finally:
-        pool.shutdown(cancel_futures=True)
     return FetchResult(tuple(outcomes[number] for number in range(len(rows))))
 
 
 def _outcome(
-    future: Future[WindowOutcome | None],
+    future: Future[WindowOutcome],
     row: dict[str, Any],
     kind: Kind,
-    fatal: tuple[type[Exception], ...],
-) -> WindowOutcome | None:
+    fatal: Errors,
+    set_aside: Errors,
+) -> WindowOutcome:
     """Return how a job ended; an error of one window must not take the others."""
     try:
         return future.result()
     except fatal:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, it is reported with its window
+        hopeless = isinstance(error, set_aside)
         return WindowOutcome(
             symbol=row["symbol"],
             kind=kind,
             window_start=row["window_start"],
             window_end=row["window_end"],
-            status=FetchStatus.FAILED,
+            status=FetchStatus.SET_ASIDE if hopeless else FetchStatus.FAILED,
             reason=f"{type(error).__name__}: {error}",
         )
 
 
-@dataclass
-class _Locks:
-    """One lock per symbol."""
+@dataclass(frozen=True)
+class _Read:
+    """Rows as they are to be stored, how many came, and the pages they took."""
 
-    held: dict[str, Lock] = field(default_factory=dict)
-    guard: Lock = field(default_factory=Lock)
-
-    def of(self, symbol: str) -> Lock:
-        with self.guard:
-            return self.held.setdefault(symbol, Lock())
+    frame: pl.DataFrame
+    fetched: int
+    pages: int
 
 
 @dataclass(frozen=True)
@@ -283,7 +225,6 @@ class _Job:
     profile_name: str
     source_name: str
     kind: Kind
-    locks: _Locks = field(default_factory=_Locks)
 
     @property
     def profile(self) -> Profile:
@@ -291,19 +232,19 @@ class _Job:
 
     def run(self, row: dict[str, Any]) -> WindowOutcome:
         """Fetch and store what of one plan row is missing."""
-        lock = self.locks.of(row["symbol"])
-        with lock:
-            remove_replaced(self.lake, self.kind, row["symbol"])
-            there = stored_windows(self.lake, self.kind, row["symbol"])
+        remove_replaced(self.lake, self.kind, row["symbol"])
+        there = stored_windows(self.lake, self.kind, row["symbol"])
         interval = (row["window_start"], row["window_end"])
         missing = missing_intervals(interval, there, row["nbbo"])
         rows = pages = size = 0
-        for part in (Part(start, end, row["nbbo"]) for start, end in missing):
-            frame, part_pages = self._read(row["symbol"], part)
-            with lock:
-                _, size = store(self._fetched(row, part, frame, part_pages), self.lake)
-            pages += part_pages
-            rows += frame.filter(_inside(part.interval)).height
+        cuts = self._cuts(row) if missing else []
+        for start, end in (piece for whole in missing for piece in slices(whole, cuts)):
+            part = Part(start, end, row["nbbo"])
+            goes_on = start in cuts and self._is_stored_up_to(row["symbol"], part)
+            read = self._read(row["symbol"], part, goes_on=goes_on)
+            size = store(self._fetched(row, part, read), self.lake)
+            pages += read.pages
+            rows += read.frame.filter(within(part.interval)).height
         found = FetchStatus.DONE if rows else FetchStatus.EMPTY
         return WindowOutcome(
             symbol=row["symbol"],
@@ -316,30 +257,66 @@ class _Job:
             bytes=size,
         )
 
-    def _fetched(self, row: dict[str, Any], part: Part, frame: pl.DataFrame, pages: int) -> Fetched:
+    def _fetched(self, row: dict[str, Any], part: Part, read: _Read) -> Fetched:
         merged = (row["merged_start"], row["merged_end"])
+        widened = None
+        if row.get("widens_start") is not None:
+            widened = Widened((row["widens_start"], row["widens_end"]), merged)
         return Fetched(
             symbol=row["symbol"],
             kind=self.kind,
             part=part,
             merged=merged,
             events_merged=tuple(row["events_merged"]),
-            frame=frame,
-            pages=pages,
+            frame=read.frame,
+            fetched=read.fetched,
+            pages=read.pages,
             source=self.source_name,
-            extended=merged if row.get("extended") else None,
+            widened=widened,
         )
 
-    def _read(self, symbol: str, part: Part) -> tuple[pl.DataFrame, int]:
-        """Return the rows of an interval as they are to be stored, and the pages they took."""
+    def _cuts(self, row: dict[str, Any]) -> list[datetime]:
+        """Return where a window is cut into slices; quotes that are reduced are not."""
+        window = (row["merged_start"], row["merged_end"])
+        if self.kind == Kind.TRADES:
+            return cuts_of_trades(window)
+        if row["nbbo"] not in (None, UNREDUCED.label):
+            return []
+        expected = self.settings.windows
+        ratio = expected.expected_quotes_per_minute / expected.expected_trades_per_minute
+        per_slice = max(int(QUOTES_SLICE_ROWS / ratio), 1)
+        there = stored_windows(self.lake, Kind.TRADES, row["symbol"])
+        overlapping = [stored for stored in there if overlap(stored.interval, window)]
+        if sum(stored.rows for stored in overlapping) <= per_slice:
+            return []
+        trades = read_interval(self.lake, row["symbol"], Kind.TRADES, window)
+        return cuts_of_quotes(trades["timestamp"], per_slice)
+
+    def _is_stored_up_to(self, symbol: str, part: Part) -> bool:
+        """Say whether what is stored runs up to a part, so that the state at its start is known."""
+        there = stored_windows(self.lake, self.kind, symbol)
+        parts = (before for stored in there for before in stored.parts)
+        return any(before.end == part.start and before.covers(part.nbbo) for before in parts)
+
+    def _read(self, symbol: str, part: Part, *, goes_on: bool) -> _Read:
+        """Ask for the rows of an interval, as they are to be stored.
+
+        Args:
+            symbol: Ticker.
+            part: The interval, and the NBBO reduction of its quotes.
+            goes_on: It is a further slice: the quote before its start is the last one stored.
+        """
         if self.kind == Kind.TRADES:
             ticks = self.source.trades(symbol=symbol, start=part.start, end=part.end)
-            return _checked(ticks.frame, self.kind, symbol, part.interval), ticks.pages
+            trades = _checked(ticks.frame, self.kind, symbol, part.interval)
+            return _Read(trades, trades.height, ticks.pages)
         trade_times = self._trade_times(symbol, part)
-        before = self.source.last_quote_before(symbol=symbol, before=part.start)
+        state = TABLES[self.kind].empty()
+        if not goes_on:
+            before = self.source.last_quote_before(symbol=symbol, before=part.start)
+            state = TABLES[self.kind].conform(before.tail(1))
         ticks = self.source.quotes(symbol=symbol, start=part.start, end=part.end)
         inside = _checked(ticks.frame, self.kind, symbol, part.interval)
-        state = TABLES[self.kind].conform(before.tail(1))
         level = NbboLevel.from_label(part.nbbo or "all")
         quotes = reduce_nbbo(
             pl.concat([state, inside]),
@@ -347,7 +324,8 @@ class _Job:
             max_hz=level.max_hz,
             trade_times=trade_times,
         )
-        return leave_out_unread(quotes, all_fields=self.profile.all_fields), ticks.pages + 1
+        kept = leave_out_unread(quotes, all_fields=self.profile.all_fields)
+        return _Read(kept, inside.height, ticks.pages + (not goes_on))
 
     def _trade_times(self, symbol: str, part: Part) -> pl.Series | None:
         """Return the instants at which the quote in force must survive; None where all do anyway.
@@ -371,14 +349,12 @@ def _checked(frame: pl.DataFrame, kind: Kind, symbol: str, interval: Interval) -
     """Return rows in tape order, each once, in the declared schema; rows outside raise."""
     table = TABLES[kind]
     rows = table.conform(frame, where=f"{symbol} {kind.value}")
-    rows = in_tape_order(rows.unique(list(table.key), keep="first", maintain_order=True))
-    if outside := rows.filter(~_inside(interval)).height:
+    numbers = rows["sequence_number"]
+    if not (numbers[1:] > numbers[:-1]).all():  # else no two rows are one
+        rows = rows.unique(list(table.key), keep="first", maintain_order=True)
+    rows = in_tape_order(rows)
+    if outside := rows.filter(~within(interval)).height:
         raise OutsideWindowError(
             f"{symbol}: {outside} {kind.value} outside [{interval[0]}, {interval[1]}) came back"
         )
     return rows
-
-
-def _inside(interval: Interval) -> pl.Expr:
-    start, end = (pl.lit(instant).cast(pl.Datetime("ns", "UTC")) for instant in interval)
-    return (pl.col("timestamp") >= start) & (pl.col("timestamp") < end)

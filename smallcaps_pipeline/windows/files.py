@@ -13,25 +13,28 @@ next write or `remove_replaced` takes the narrower away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from smallcaps_pipeline.lake import Lake, LakeError
+from smallcaps_pipeline.lake import Lake, LakeError, read_chunks
 from smallcaps_pipeline.schemas import QUOTES, TRADES, Table
 from smallcaps_pipeline.windows.intervals import Interval, overlap, uncovered
 from smallcaps_pipeline.windows.plan import Kind
 from smallcaps_pipeline.windows.stored import (
     Part,
     StoredWindow,
+    Widened,
     missing_intervals,
     size_unit,
     stored_windows,
 )
 from smallcaps_pipeline.windows.window import event_date, sort_events
+
+GROUP_ROWS: Final = 250_000  # rows of a row group, and of what is in memory of a long window
 
 TABLES: Final[dict[Kind, Table]] = {Kind.TRADES: TRADES, Kind.QUOTES: QUOTES}
 
@@ -52,9 +55,10 @@ class Fetched:
         merged: The merged window of which the interval was missing.
         events_merged: Ids of the merged window's events.
         frame: Its rows in tape order; of quotes the first may be the one before the start.
+        fetched: Rows that came, before the NBBO reduction.
         pages: Pages that were read.
         source: Who gave them.
-        extended: The interval to which a hot edge widens the window; None if none does.
+        widened: The window that it widens, because an edge of it was hot; None if it does not.
     """
 
     symbol: str
@@ -63,9 +67,10 @@ class Fetched:
     merged: Interval
     events_merged: tuple[str, ...]
     frame: pl.DataFrame
+    fetched: int
     pages: int
     source: str
-    extended: Interval | None = None
+    widened: Widened | None = None
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,11 @@ class Piece:
     source: pl.DataFrame | Path
 
 
-def store(fetched: Fetched, lake: Lake) -> tuple[StoredWindow, int]:
+def store(fetched: Fetched, lake: Lake) -> int:
     """Write what was fetched, joined with the stored windows that it completes.
 
     Returns:
-        The window as stored now, and the file's size in bytes.
+        The size of the file, in bytes.
 
     Raises:
         LakeError: A file cannot be read or written; what was there before is unchanged.
@@ -93,7 +98,6 @@ def store(fetched: Fetched, lake: Lake) -> tuple[StoredWindow, int]:
     there = stored_windows(lake, fetched.kind, fetched.symbol)
     joined = _joined(fetched, there)
     pieces = disjoint_pieces(joined, fresh=Piece(fetched.part, fetched.frame))
-    frame = assemble(pieces, fetched.kind)
     events = sort_events(
         [*fetched.events_merged, *(event for window in joined for event in window.events_merged)]
     )
@@ -104,20 +108,24 @@ def store(fetched: Fetched, lake: Lake) -> tuple[StoredWindow, int]:
         event_id=event_id,
         events_merged=events,
         parts=_coalesce([piece.part for piece in pieces]),
-        rows=frame.height,
+        rows=0,  # counted as they are written
+        fetched=fetched.fetched + sum(window.fetched for window in joined),
         pages=fetched.pages + sum(window.pages for window in joined),
         source=_sources([fetched.source, *(window.source for window in joined)]),
-        extended=_hull([fetched.extended, *(window.extended for window in joined)]),
+        extended=_widened(fetched, joined),
         file=_file(lake, fetched.symbol, event_id, fetched.kind),
     )
-    metadata = window.metadata()
-    if fetched.kind == Kind.QUOTES:
-        metadata["size_unit"] = size_unit(event_date(event_id))
-    size = lake.write(frame, window.file, metadata=metadata)
+    unit = {"size_unit": size_unit(event_date(event_id))} if fetched.kind == Kind.QUOTES else {}
+    size = lake.write_frames(
+        assembled(pieces, fetched.kind),
+        window.file,
+        describe=lambda rows: replace(window, rows=rows).metadata() | unit,
+        group_rows=GROUP_ROWS,
+    )
     for old in joined:
         if old.file != window.file:
             lake.remove(old.file)
-    return window, size
+    return size
 
 
 def remove_replaced(lake: Lake, kind: Kind, symbol: str) -> list[Path]:
@@ -163,39 +171,55 @@ def disjoint_pieces(windows: Iterable[StoredWindow], *, fresh: Piece | None = No
 
 
 def assemble(pieces: Sequence[Piece], kind: Kind) -> pl.DataFrame:
-    """Put the rows of disjoint pieces together, in time order.
+    """Put the rows of disjoint pieces together, in time order; see `assembled`."""
+    return pl.concat(assembled(pieces, kind))
+
+
+def assembled(pieces: Sequence[Piece], kind: Kind) -> Iterator[pl.DataFrame]:
+    """Yield the rows of disjoint pieces in time order, in frames of one schema.
 
     A piece gives its own instants. Of quotes, a piece that no other piece runs up to also gives
     the row before its start, the state there; otherwise that row is the other piece's own.
+
+    Raises:
+        FileNotFoundError: A file is gone (a wider one has replaced it).
+        LakeError: A file is damaged; the message names it.
     """
-    frames = []
     ends = {piece.part.end for piece in pieces}
+    there = {name for piece in pieces for name in _columns(piece.source)}
+    schema = {name: c.dtype for name, c in TABLES[kind].columns.items() if name in there}
     for piece in pieces:
-        rows = piece.source if isinstance(piece.source, pl.DataFrame) else read_ticks(piece.source)
         start, end = (
             pl.lit(instant).cast(pl.Datetime("ns", "UTC")) for instant in piece.part.interval
         )
         time = pl.col("timestamp")
-        frames.append(rows.filter((time < end) & (time >= start)))
-        if kind == Kind.QUOTES and piece.part.start not in ends:
-            frames[-1:] = [rows.filter(time < start).tail(1), frames[-1]]
-    order = [name for name in TABLES[kind].columns if any(name in f.columns for f in frames)]
-    return pl.concat(frames, how="diagonal").select(order)
+        before: pl.DataFrame | None = None
+        for rows in _chunks(piece.source):
+            whole = rows.select(
+                pl.col(name) if name in rows.columns else pl.lit(None, dtype).alias(name)
+                for name, dtype in schema.items()
+            )
+            inside = whole.filter((time < end) & (time >= start))
+            if kind == Kind.QUOTES and piece.part.start not in ends:
+                before = pl.concat([*([] if before is None else [before]), whole])
+                before = before.filter(time < start).tail(1)
+                if inside.height:
+                    inside, before = pl.concat([before, inside]), inside.clear()
+            yield inside
+        if before is not None:
+            yield before
 
 
-def read_ticks(file: Path) -> pl.DataFrame:
-    """Read the rows of one window file.
+def _columns(source: pl.DataFrame | Path) -> list[str]:
+    if isinstance(source, pl.DataFrame):
+        return source.columns
+    for rows in read_chunks(source, 1):
+        return rows.columns
+    return []
 
-    Raises:
-        FileNotFoundError: The file is gone (a wider one has replaced it).
-        LakeError: The file is damaged; the message names it.
-    """
-    try:
-        return pl.read_parquet(file, hive_partitioning=False)
-    except FileNotFoundError:
-        raise
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise LakeError(f"{file}: cannot be read as a window: {error}") from error
+
+def _chunks(source: pl.DataFrame | Path) -> Iterator[pl.DataFrame]:
+    return iter([source]) if isinstance(source, pl.DataFrame) else read_chunks(source, GROUP_ROWS)
 
 
 def _joined(fetched: Fetched, there: Sequence[StoredWindow]) -> list[StoredWindow]:
@@ -260,11 +284,11 @@ def _coalesce(parts: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(merged)
 
 
-def _hull(intervals: Iterable[Interval | None]) -> Interval | None:
-    known = [interval for interval in intervals if interval is not None]
-    if not known:
-        return None
-    return min(start for start, _ in known), max(end for _, end in known)
+def _widened(fetched: Fetched, joined: Sequence[StoredWindow]) -> tuple[Widened, ...]:
+    known = {widened for window in joined for widened in window.extended}
+    if fetched.widened is not None:
+        known.add(fetched.widened)
+    return tuple(sorted(known))
 
 
 def _sources(sources: Iterable[str]) -> str:

@@ -21,8 +21,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from smallcaps_pipeline.compiled import read_only
 from smallcaps_pipeline.micro.prices import NS_PER_S
 from smallcaps_pipeline.micro.quotes_in_force import is_valid
+from smallcaps_pipeline.windows.kernels import mark_thinned
 
 NBBO_COLUMNS: Final = ("bid_price", "bid_size", "ask_price", "ask_size")
 
@@ -65,19 +67,20 @@ def reduce_nbbo(
         Those of the rows that stay, sorted by timestamp, then sequence number.
 
     Raises:
-        ValueError: `max_hz` is below 1.
+        ValueError: `max_hz` is below 1 or no whole number.
     """
-    if max_hz is not None and max_hz < 1:
-        raise ValueError(f"max_hz must be at least 1 or None, was {max_hz}")
+    if max_hz is not None and (max_hz < 1 or max_hz != int(max_hz)):
+        raise ValueError(f"max_hz must be a whole number of at least 1 or None, was {max_hz}")
     quotes = in_tape_order(quotes)
-    rows = np.flatnonzero(_changes(quotes)) if by_change else np.arange(quotes.height)
-    if max_hz is not None and rows.size:
+    left = _changes(quotes) if by_change else np.ones(quotes.height, dtype=np.bool_)
+    if max_hz is not None:
         times = nanoseconds(quotes["timestamp"])
-        stays = _last_of_bucket(times[rows], max_hz)
-        stays[0] = True
-        if trade_times is not None:
-            stays[_in_force(quotes, times, rows, nanoseconds(trade_times))] = True
-        rows = rows[stays]
+        trades = np.sort(nanoseconds([] if trade_times is None else trade_times))
+        # From 10^9 on every nanosecond is a bucket of its own, so a higher rate is the same rate.
+        given, valid, times, trades = map(read_only, (left, _valid(quotes), times, trades))
+        left = np.zeros(quotes.height, dtype=np.bool_)
+        mark_thinned(times, given, valid, trades, min(int(max_hz), NS_PER_S), left)
+    rows = np.flatnonzero(left)
     return quotes if rows.size == quotes.height else quotes[rows]
 
 
@@ -139,28 +142,6 @@ def _changes(quotes: pl.DataFrame) -> Mask:
         differs = column[1:].ne_missing(column[:-1])
         changed[1:] |= differs.to_numpy()
     return changed
-
-
-def _last_of_bucket(times: Nanoseconds, max_hz: int) -> Mask:
-    """Mark the last row of each bucket floor(ns x hz / 10^9); `times` ascend.
-
-    Seconds and the rest are multiplied apart, so that nothing leaves 64 bits. From 10^9 on every
-    nanosecond is a bucket of its own, so a higher rate is the same rate.
-    """
-    hz = min(max_hz, NS_PER_S)
-    seconds = times // NS_PER_S
-    rest = times - seconds * NS_PER_S
-    bucket = seconds * hz + rest * hz // NS_PER_S
-    last = np.ones(times.size, dtype=np.bool_)
-    np.not_equal(bucket[1:], bucket[:-1], out=last[:-1])
-    return last
-
-
-def _in_force(quotes: pl.DataFrame, times: Nanoseconds, rows: Rows, trades: Nanoseconds) -> Rows:
-    """Return the positions in `rows` of the quotes in force at the trades."""
-    valid = np.flatnonzero(_valid(quotes)[rows])
-    position = in_force_positions(times[rows[valid]], trades)
-    return valid[position[position >= 0]]
 
 
 def _valid(quotes: pl.DataFrame) -> Mask:

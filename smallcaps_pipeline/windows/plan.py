@@ -18,9 +18,10 @@ from typing import Final
 import polars as pl
 
 from smallcaps_pipeline.manifest.nbbo_level import NbboLevel
-from smallcaps_pipeline.schemas import MANIFEST, PLAN, STORED, SchemaError, select_missing
-from smallcaps_pipeline.settings import Settings, Windows, load_settings
+from smallcaps_pipeline.schemas import MANIFEST, PLAN, STORED, SchemaError, Table, some
+from smallcaps_pipeline.settings import Settings, load_settings
 from smallcaps_pipeline.windows.intervals import label_overlaps, subtract_intervals
+from smallcaps_pipeline.windows.rates import Rates, unlearnt
 
 
 class Kind(StrEnum):
@@ -42,6 +43,7 @@ EVENT_COLUMNS: Final = (
     "window_start",
     "window_end",
 )
+_EVENTS: Final = Table(MANIFEST.name, MANIFEST.row, some(MANIFEST, *EVENT_COLUMNS))
 
 
 def plan_windows(
@@ -49,6 +51,7 @@ def plan_windows(
     *,
     stored: pl.DataFrame | None = None,
     settings: Settings | None = None,
+    rates: Rates | None = None,
 ) -> pl.DataFrame:
     """Plan what is to be fetched, so that no instant of a symbol and kind is asked for twice.
 
@@ -61,6 +64,8 @@ def plan_windows(
         stored: What is stored or under way (schemas.STORED), rows in any order, which may overlap.
             Quotes without an NBBO label count as unreduced. None is nothing.
         settings: Configuration; None loads it.
+        rates: What windows are expected to hold, learnt from what was fetched; None takes what the
+            settings expect.
 
     Returns:
         schemas.PLAN, one row per missing interval [window_start, window_end), UTC. Sorted by
@@ -69,7 +74,8 @@ def plan_windows(
         before the start; `bytes_expected` counts rows before the NBBO reduction.
 
     Raises:
-        SchemaError: A column is missing, or a window does not end after its start.
+        SchemaError: A column is missing, a time has no time zone, or a window does not end after
+            its start.
         ValueError: A stored row has an NBBO label that is none.
     """
     settings = settings or load_settings()
@@ -82,14 +88,17 @@ def plan_windows(
         ],
         how="diagonal",
     )
-    return price(subtract_stored(wanted, stored), stored, settings)
+    return price(subtract_stored(wanted, stored), stored, settings, rates)
 
 
-def price(missing: pl.DataFrame, stored: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+def price(
+    missing: pl.DataFrame, stored: pl.DataFrame, settings: Settings, rates: Rates | None = None
+) -> pl.DataFrame:
     """Return missing intervals as schemas.PLAN: with what they are expected to cost, and sorted."""
-    missing = _add_refetched(missing, stored)
+    rates = rates or unlearnt(settings.windows)
+    missing = rates.add_to(_add_refetched(missing, stored))
     return PLAN.conform(
-        missing.with_columns(**_cost(settings.windows, settings.provider.page_limit)).sort(
+        missing.with_columns(**_cost(settings.provider.page_limit)).sort(
             "priority", "symbol", pl.col("kind") == Kind.QUOTES.value, "window_start"
         )
     )
@@ -134,11 +143,7 @@ def merge_windows(manifest_frame: pl.DataFrame, merge_minutes: int) -> pl.DataFr
 
 def _read_manifest(manifest_frame: pl.DataFrame) -> pl.DataFrame:
     """Return the columns that the plan reads, in their declared types."""
-    if missing := select_missing(manifest_frame, EVENT_COLUMNS):
-        raise SchemaError(f"{MANIFEST.name}: lacks the columns {missing}")
-    rows = manifest_frame.select(
-        pl.col(name).cast(MANIFEST.columns[name].dtype) for name in EVENT_COLUMNS
-    )
+    rows = _EVENTS.conform(manifest_frame)
     wrong = rows.filter((pl.col("window_end") <= pl.col("window_start")).fill_null(value=True))
     if wrong.height:
         first = wrong.row(0, named=True)
@@ -208,17 +213,12 @@ def _seconds() -> pl.Expr:
     return length.dt.total_microseconds() / 1_000_000
 
 
-def _cost(windows: Windows, page_limit: int) -> dict[str, pl.Expr]:
+def _cost(page_limit: int) -> dict[str, pl.Expr]:
     """Return the expressions of requests and bytes that a row is expected to take."""
-    quotes = pl.col("kind") == Kind.QUOTES.value
-    minutes = _seconds() / 60
-    state = quotes.cast(pl.Int64)  # the last quote before the start is one request more
-    rows = minutes * pl.when(quotes).then(windows.expected_quotes_per_minute).otherwise(
-        windows.expected_trades_per_minute
-    )
-    row_bytes = pl.when(quotes).then(windows.bytes_per_quote).otherwise(windows.bytes_per_trade)
+    state = (pl.col("kind") == Kind.QUOTES.value).cast(pl.Int64)  # the quote before: one more
+    rows = _seconds() / 60 * pl.col("rows_per_minute")
     return {
         "requests_min": 1 + state,
         "requests_expected": (rows / page_limit).ceil().clip(lower_bound=1) + state,
-        "bytes_expected": rows * row_bytes,
+        "bytes_expected": rows * pl.col("bytes_per_row"),
     }

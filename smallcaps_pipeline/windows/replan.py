@@ -26,6 +26,7 @@ from smallcaps_pipeline.windows.batches import (
     without_batches,
 )
 from smallcaps_pipeline.windows.plan import plan_windows, subtract_stored
+from smallcaps_pipeline.windows.rates import Rates
 from smallcaps_pipeline.windows.stored import stored, windows_index
 
 BATCHES: Final = "window_batches"
@@ -116,7 +117,8 @@ def replan(
     started, waiting = _split(lake, there, under_way)
     waiting = waiting.filter(pl.col(BATCH_COLUMN).is_in(batch_names(lake, profile)))
     taken = pl.concat([there, as_stored(started)])
-    plan = plan_windows(manifest, stored=taken, settings=settings)
+    rates = Rates(windows_index(lake), settings.windows)
+    plan = plan_windows(manifest, stored=taken, settings=settings, rates=rates)
     withdrawn = withdrawn_batches(waiting, plan)
     kept = waiting.filter(~pl.col(BATCH_COLUMN).is_in(withdrawn))
     existing = [*batch_names(lake), *_last_batch(lake, profile)]

@@ -50,6 +50,29 @@ class Part:
         return have.covers(NbboLevel.from_label(wanted))
 
 
+@dataclass(frozen=True, order=True)
+class Widened:
+    """That a hot edge has widened a window, which happens to a window at most once.
+
+    Attributes:
+        window: The window before.
+        to: The window after; it may reach further than a file while its parts are being fetched.
+    """
+
+    window: Interval
+    to: Interval
+
+    def as_text(self) -> list[str]:
+        """Return the four instants, ISO 8601, UTC."""
+        return [instant.isoformat() for instant in (*self.window, *self.to)]
+
+    @classmethod
+    def from_text(cls, instants: Sequence[str]) -> Widened:
+        """Read what `as_text` wrote."""
+        start, end, new_start, new_end = map(datetime.fromisoformat, instants)
+        return cls((start, end), (new_start, new_end))
+
+
 @dataclass(frozen=True)
 class StoredWindow:
     """One window file, as its metadata describes it.
@@ -61,10 +84,10 @@ class StoredWindow:
         events_merged: Ids of its events, by timestamp, then id.
         parts: Stretches in time order, without gaps; the first starts and the last ends the window.
         rows: Rows in the file, for quotes with the one before the start.
+        fetched: Rows that came for it, before the NBBO reduction.
         pages: Pages that were fetched for it.
         source: Who gave the ticks (the provider, a simulation, a recording).
-        extended: The interval to which a hot edge has widened it, which happens at most once; None
-            if it has not. It may reach further than the file while its parts are being fetched.
+        extended: Which of the windows in it hot edges have widened, sorted.
         file: Where it is.
     """
 
@@ -74,9 +97,10 @@ class StoredWindow:
     events_merged: tuple[str, ...]
     parts: tuple[Part, ...]
     rows: int
+    fetched: int
     pages: int
     source: str
-    extended: Interval | None
+    extended: tuple[Widened, ...]
     file: Path
 
     @property
@@ -103,16 +127,16 @@ class StoredWindow:
             "nbbo": nbbo_labels(self.parts),
             "parts": [[p.start.isoformat(), p.end.isoformat(), p.nbbo] for p in self.parts],
             "rows": self.rows,
+            "fetched": self.fetched,
             "pages": self.pages,
             "source": self.source,
-            "extended": self.extended and [instant.isoformat() for instant in self.extended],
+            "extended": [widened.as_text() for widened in self.extended],
         }
         return described
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, Any], file: Path) -> StoredWindow:
         """Read what `metadata` wrote."""
-        extended = [datetime.fromisoformat(instant) for instant in metadata["extended"] or ()]
         return cls(
             symbol=metadata["symbol"],
             kind=Kind(metadata["kind"]),
@@ -123,11 +147,23 @@ class StoredWindow:
                 for start, end, nbbo in metadata["parts"]
             ),
             rows=metadata["rows"],
+            fetched=metadata.get("fetched", metadata["rows"]),
             pages=metadata["pages"],
             source=metadata["source"],
-            extended=(extended[0], extended[1]) if extended else None,
+            extended=_read_widened(metadata["extended"]),
             file=file,
         )
+
+
+def _read_widened(texts: Sequence[Any] | None) -> tuple[Widened, ...]:
+    """Read the windows that were widened.
+
+    The first files of this project name only what came of it, or nothing: whatever lay in there
+    counts as widened.
+    """
+    if texts and isinstance(texts[0], str):
+        texts = [[*texts, *texts]]
+    return tuple(map(Widened.from_text, texts or ()))
 
 
 def nbbo_labels(parts: Sequence[Part]) -> str | None:
@@ -183,7 +219,7 @@ def stored(lake: Lake) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=STORED.schema, orient="row")
 
 
-def windows_index(lake: Lake) -> pl.DataFrame:
+def windows_index(lake: Lake, kinds: Iterable[Kind] = Kind) -> pl.DataFrame:
     """Return one row per window file (schemas.WINDOW_FILES), by kind, symbol and start."""
     rows = [
         {
@@ -195,15 +231,48 @@ def windows_index(lake: Lake) -> pl.DataFrame:
             "events_merged": list(window.events_merged),
             "nbbo": nbbo_labels(window.parts),
             "rows": window.rows,
+            "fetched": window.fetched,
             "pages": window.pages,
+            "bytes": window.file.stat().st_size,
             "source": window.source,
-            "extended": window.extended is not None,
+            "extended": bool(window.extended),
             "file": str(window.file),
         }
-        for kind in Kind
+        for kind in kinds
         for window in stored_windows(lake, kind)
     ]
     return pl.DataFrame(rows, schema=WINDOW_FILES.schema)
+
+
+@dataclass(frozen=True)
+class StoredFigures:
+    """Figures of all stored windows of a kind.
+
+    Attributes:
+        windows: Files.
+        rows: Rows in them.
+        bytes: Their size on disk.
+        bytes_p99: 99th percentile (linear) of the size of one; 0 without windows.
+        extended_pct: Share of them in which a hot edge has widened a window; 0 without windows.
+    """
+
+    windows: int
+    rows: int
+    bytes: int
+    bytes_p99: float
+    extended_pct: float
+
+
+def stored_figures(index: pl.DataFrame) -> StoredFigures:
+    """Return figures of stored windows (schemas.WINDOW_FILES, of one kind)."""
+    p99 = index["bytes"].quantile(0.99, interpolation="linear")
+    return StoredFigures(
+        windows=index.height,
+        rows=int(index["rows"].sum()),
+        bytes=int(index["bytes"].sum()),
+        bytes_p99=p99 or 0.0,
+        extended_pct=100 * float(index["extended"].mean() or 0.0),  # type: ignore[arg-type]
+    )
 
 
 def missing_intervals(

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from smallcaps_pipeline import schemas
-from smallcaps_pipeline.defs import jobs
+from smallcaps_pipeline.defs import jobs, window_records
+from smallcaps_pipeline.defs.batch_runs import WINDOW_ASSETS
 from smallcaps_pipeline.defs.event_checks import event_check_specs
 from smallcaps_pipeline.defs.launch import RunFailedError
 from smallcaps_pipeline.defs.reference import read_reference
@@ -26,7 +27,7 @@ from smallcaps_pipeline.windows import (
     stored,
     stored_windows,
 )
-from smallcaps_pipeline_tests.defs.chain import MONTH, Chain, chain_in
+from smallcaps_pipeline_tests.defs.chain import MONTH, OVERLAY, Chain, chain_in
 
 MARKET = SimulatedMarket(symbols=4, first=date(2025, 8, 1), last=date(2025, 10, 31))
 TICKS = ("/v3/trades", "/v3/quotes")
@@ -200,7 +201,7 @@ def test_one_window_that_fails_leaves_the_others_stored_and_is_fetched_later(
 ) -> None:
     batch = batch_names(chain.lake)[0]
     broken = read_batch(chain.lake, batch).filter(pl.col("kind") == "trades")["symbol"][0]
-    options = Options(faults=parse_faults(f"403_date@/v3/trades/{broken}=1x"))
+    options = Options(faults=parse_faults(f"500@/v3/trades/{broken}=2x"))
     with chain_in(source, MARKET, options=options) as other:
         other.instance.add_dynamic_partitions("batch", batch_names(other.lake))
         with pytest.raises(RunFailedError, match=rf"1 of .* windows of trades failed.*\n{broken}"):
@@ -214,6 +215,64 @@ def test_one_window_that_fails_leaves_the_others_stored_and_is_fetched_later(
         mine = {w.event_id: w.file.read_bytes() for w in stored_windows(other.lake, Kind.TRADES)}
         whole = {w.event_id: w.file.read_bytes() for w in stored_windows(chain.lake, Kind.TRADES)}
         assert all(whole[event_id] == file for event_id, file in mine.items())
+
+
+def test_one_window_that_is_refused_for_good_keeps_nothing_from_the_others(
+    source: Path, chain: Chain
+) -> None:
+    """The plan does not include its date: the batch still gets quotes and figures, and says so."""
+    batch = batch_names(chain.lake)[0]
+    refused = read_batch(chain.lake, batch).filter(pl.col("kind") == "trades")["symbol"][0]
+    options = Options(faults=parse_faults(f"403_date@/v3/trades/{refused}"))
+    with chain_in(source, MARKET, options=options) as other:
+        other.instance.add_dynamic_partitions("batch", batch_names(other.lake))
+        other.launcher.run(jobs.DOWNLOAD, partition=batch)
+        left = missing_rows(other.lake, batch)
+        assert set(left["symbol"]) == {refused}
+        kept = other.lake.read(other.lake.batch("micro_features", batch), schemas.MICRO_FEATURES)
+        whole = chain.lake.read(chain.lake.batch("micro_features", batch), schemas.MICRO_FEATURES)
+        assert kept.height
+        assert kept.equals(whole.filter(pl.col("symbol") != refused))
+        event = other.instance.get_latest_materialization_event(dg.AssetKey("trade_windows"))
+        assert event is not None
+        assert event.asset_materialization is not None
+        aside = event.asset_materialization.metadata["windows set aside"].value
+        assert f"{refused} 2025-10-" in str(aside)
+        assert "TimeframeNotEntitled" in str(aside)
+
+
+def test_a_record_is_written_whenever_so_many_more_windows_are_stored(
+    source: Path, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of a batch first: 2 windows, then the rest; a record after every third."""
+    monkeypatch.setattr(window_records, "EVERY_WINDOWS", 3)
+    batch = batch_names(chain.lake)[0]
+    overlay = OVERLAY + "kpis: {windows: {disk_warning_pct: 0.0}}\n"
+    with chain_in(source, MARKET, overlay=overlay) as other:
+        other.instance.add_dynamic_partitions("batch", batch_names(other.lake))
+        names, key = list(WINDOW_ASSETS), dg.AssetKey("trade_windows")
+        for limit, observed in ((2, 0), (3, 1)):
+            other.launcher.run(
+                jobs.DOWNLOAD, partition=batch, assets=names, config={"limit": limit}
+            )
+            rows = other.instance.fetch_observations(key, limit=10).records
+            assert len(rows) == observed
+        trades = stored_windows(other.lake, Kind.TRADES)
+        assert len(trades) == len(stored_windows(other.lake, Kind.QUOTES)) == 5
+        best = read_batch(other.lake, batch).unique("merged_start").sort("priority").head(5)
+        assert {w.event_id for w in trades} == {ids[0] for ids in best["events_merged"]}
+        record = rows[0].asset_observation
+        assert record is not None
+        assert record.metadata["windows stored"].value == 5
+        assert record.metadata["rows stored"].value == sum(w.rows for w in trades)
+        assert record.partition == batch
+        log = [e.user_message for e in other.instance.all_logs(record_run(other))]
+        assert any("GB are left" in line for line in log)
+
+
+def record_run(chain: Chain) -> str:
+    """Return the last run."""
+    return chain.instance.get_runs(limit=1)[0].run_id
 
 
 def test_download_of_a_withdrawn_batch_says_so(source: Path) -> None:

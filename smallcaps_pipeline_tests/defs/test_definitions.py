@@ -32,6 +32,7 @@ ASSETS = {
     "news": ("universe", "batch"),
     "micro_quality": ("micro", "batch"),
     "micro_features": ("micro", "batch"),
+    "review_sample": ("report", "profile"),
     "go_no_go": ("report", "profile"),
 }
 TABLES = {
@@ -50,6 +51,7 @@ TABLES = {
     "news": schemas.NEWS,
     "micro_quality": schemas.MICRO_QUALITY,
     "micro_features": schemas.MICRO_FEATURES,
+    "review_sample": schemas.REVIEW_SAMPLE,
 }
 
 

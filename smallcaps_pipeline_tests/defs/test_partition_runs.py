@@ -25,10 +25,10 @@ class Shown:
     def __init__(self) -> None:
         self.total, self.unit, self.done = 0, "", 0
 
-    def start(self, total: int, unit: str) -> Callable[[int], None]:
+    def start(self, total: int, unit: str) -> Callable[..., None]:
         self.total, self.unit = total, unit
 
-        def advance(n: int) -> None:
+        def advance(n: int, note: str = "") -> None:
             self.done += n
 
         return advance

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -20,6 +21,7 @@ from smallcaps_pipeline.defs.sensors import (
     sensors,
 )
 from smallcaps_pipeline.lake import Lake
+from smallcaps_pipeline.report.overrides import Override, record_override
 from smallcaps_pipeline.schemas import BARS, EVENTS, MICRO_FEATURES, PLAN
 from smallcaps_pipeline.settings import Settings, load_settings
 from smallcaps_pipeline_tests.defs.runs import add_run
@@ -291,6 +293,15 @@ def test_sensors_follow_the_active_profile(instance: dg.DagsterInstance, lake: L
     settings = CONFIG.model_copy(update={"manifest": manifest})
     put_shard(lake)
     put_batches(lake, "core-00001", "plus-00001")
+    blocked = tick("new_batches", instance, lake, settings=settings)
+    assert isinstance(blocked, dg.SkipReason)  # core is not GO
+    assert "plus is blocked" in str(blocked.skip_message)
+    manifest_only = tick("new_events", instance, lake, settings=settings)
+    assert isinstance(manifest_only, dg.SensorResult)
+    assert manifest_only.run_requests is not None
+    assert manifest_only.run_requests[0].asset_selection == [dg.AssetKey("event_manifest")]
+    now = datetime(2025, 11, 28, tzinfo=UTC)
+    record_override(lake, Override("plus", "a pilot of 20 symbols", "anna", now, None))
     asked = [
         key
         for name in ("new_events", "new_batches")

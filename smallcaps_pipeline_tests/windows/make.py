@@ -118,3 +118,9 @@ def quotes(
 def ns(instant: datetime) -> int:
     """Return an instant of whole microseconds in ns since the epoch, in integers."""
     return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+
+
+def cut(rows: pl.DataFrame, start: str, end: str) -> pl.DataFrame:
+    """Return the rows of ["HH:MM", "HH:MM")."""
+    time = pl.col("timestamp").to_physical()
+    return rows.filter(time >= ns(at(start)), time < ns(at(end)))

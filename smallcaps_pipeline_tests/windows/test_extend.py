@@ -105,7 +105,7 @@ def test_what_a_neighbour_plans_is_left_to_it(tmp_path: Path) -> None:
         ("trades", at("14:07"), at("14:12")),
         ("quotes", at("14:07"), at("14:12")),
     ]
-    assert found["extended"].all()
+    assert found.select("widens_start", "widens_end").rows() == [(at("13:57"), at("14:07"))] * 2
 
 
 def test_what_a_neighbour_holds_is_joined_not_asked_for(tmp_path: Path) -> None:
@@ -128,6 +128,30 @@ def test_two_windows_that_reach_into_one_gap_share_it(tmp_path: Path) -> None:
     fetch_trades(batch, source, lake, **MORE)
     found = plan_extensions(batch, lake, settings=CONFIG).filter(pl.col("kind") == "trades")
     assert found.select("window_start", "window_end").rows() == [(at("14:07"), at("14:17"))]
+
+
+def test_a_neighbour_in_the_same_file_is_still_extended_after_a_death(tmp_path: Path) -> None:
+    """Both windows end hot; the first, widened to 14:20, runs into the second, [14:12, 14:22).
+
+    Death comes when the first one's new part is stored and the second one's is not. What is stored
+    then is one file that says that it was widened: that was the first window, not the second.
+    """
+    hot_again = [ns(at("14:21")) + i for i in range(60)]
+    tapes = {"A": (trades([*CALM, *HOT_END, *hot_again]), LEVEL)}
+    table = manifest(manifest_row("A", at("14:00")), manifest_row("A", at("14:15"), rank=2))
+    batch = plan_windows(table, settings=CONFIG)
+    calm, lake = Lake(tmp_path / "calm"), Lake(tmp_path / "killed")
+    run(batch, FakeSource(tapes), calm)
+    source = FakeSource(tapes, dies_at=3)
+    with pytest.raises(KilledError):
+        run(batch, source, lake)
+    assert claims(lake) == [("13:57", "14:22", True)]
+    source.dies_at = None
+    run(batch, source, lake)
+    assert claims(lake) == claims(calm) == [("13:57", "14:35", True)] * 2
+    for kind in Kind:
+        (ours,), (theirs,) = (stored_windows(place, kind, "A") for place in (lake, calm))
+        assert ours.file.read_bytes() == theirs.file.read_bytes()
 
 
 def test_nothing_is_decided_before_the_trades_are_in(tmp_path: Path) -> None:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
-import pytest
 from polars.testing import assert_frame_equal
 
 from smallcaps_pipeline.lake import Lake, read_metadata
 from smallcaps_pipeline.windows import (
-    FetchResult,
-    FetchStatus,
     Kind,
-    fetch_quotes,
     fetch_trades,
     plan_windows,
     read_interval,
@@ -22,47 +17,23 @@ from smallcaps_pipeline.windows import (
     stored,
     windows_index,
 )
-from smallcaps_pipeline.windows.intervals import merge_intervals, overlap
-from smallcaps_pipeline_tests.windows.fake_source import FakeSource, KilledError, tape
-from smallcaps_pipeline_tests.windows.make import CONFIG, at, event_id, manifest, manifest_row, ns
-
-TAPES = {"A": tape(1), "B": tape(2)}
-TIMES = [("A", "13:40"), ("A", "14:10"), ("B", "14:00"), ("B", "14:12"), ("QUIET", "14:00")]
-# plus windows of the two A events stay apart, those of the two B events become one
-CORE = manifest(*(manifest_row(s, at(t), rank=i) for i, (s, t) in enumerate(TIMES)))
-PLUS = manifest(
-    *(
-        manifest_row(s, at(t), rank=i, before=5, after=15, by_change=False, max_hz=20)
-        for i, (s, t) in enumerate(TIMES)
-    )
+from smallcaps_pipeline_tests.windows.downloads import (
+    CORE,
+    PLUS,
+    TAPES,
+    contents,
+    fetch,
 )
-
-
-def fetch(
-    source: FakeSource, lake: Lake, table: pl.DataFrame, *, profile: str = "core", workers: int = 1
-) -> list[FetchResult]:
-    """Plan against the lake and fetch what is missing, trades first."""
-    plan = plan_windows(table, stored=stored(lake), settings=CONFIG)
-    return fetch_batch(plan, source, lake, profile=profile, workers=workers)
-
-
-def fetch_batch(
-    plan: pl.DataFrame, source: FakeSource, lake: Lake, *, profile: str, workers: int = 1
-) -> list[FetchResult]:
-    more: dict[str, Any] = {"settings": CONFIG, "profile": profile, "workers": workers}
-    return [step(plan, source, lake, **more) for step in (fetch_trades, fetch_quotes)]
-
-
-def contents(lake: Lake) -> dict[str, bytes]:
-    """Return every file of the lake with its bytes."""
-    files = (file for file in sorted(lake.root.rglob("*")) if file.is_file())
-    return {file.relative_to(lake.root).as_posix(): file.read_bytes() for file in files}
-
-
-def cut(rows: pl.DataFrame, start: str, end: str) -> pl.DataFrame:
-    time = pl.col("timestamp").to_physical()
-    return rows.filter(time >= ns(at(start)), time < ns(at(end)))
-
+from smallcaps_pipeline_tests.windows.fake_source import FakeSource
+from smallcaps_pipeline_tests.windows.make import (
+    CONFIG,
+    at,
+    cut,
+    event_id,
+    manifest,
+    manifest_row,
+    ns,
+)
 
 # new windows ----------------------------------------------------------------------------------
 
@@ -88,7 +59,7 @@ def test_a_window_is_stored_under_its_first_event_with_its_plan(tmp_path: Path) 
         "rows": trades_result.rows,
         "pages": trades_result.pages,
         "source": "provider",
-        "extended": None,
+        "extended": [],
     }
     assert {name: metadata[name] for name in expected} == expected
     quotes_metadata = read_metadata(folder / "quotes.parquet")
@@ -255,150 +226,3 @@ def test_quotes_fetched_in_parts_are_those_fetched_at_once(tmp_path: Path) -> No
         assert_frame_equal(
             read_interval(parts, "A", kind, span), read_interval(whole, "A", kind, span)
         )
-
-
-# failures -------------------------------------------------------------------------------------
-
-
-def test_a_window_that_fails_leaves_nothing_and_takes_no_other(tmp_path: Path) -> None:
-    lake, source = Lake(tmp_path), FakeSource(TAPES, broken={"B"})
-    result = fetch(source, lake, CORE)[0]
-    assert (result.done, result.empty, len(result.failed)) == (2, 1, 2)
-    assert {outcome.symbol for outcome in result.failed} == {"B"}
-    assert result.failed[0].reason == "ConnectionError: the line is down"
-    assert windows_index(lake)["symbol"].unique().sort().to_list() == ["A", "QUIET"]
-    source.broken.clear()
-    again = fetch(source, lake, CORE)
-    assert [result.done for result in again] == [2, 2]
-
-
-def test_quotes_that_are_thinned_need_the_trades(tmp_path: Path) -> None:
-    plan = plan_windows(CORE.head(1), settings=CONFIG)
-    source = FakeSource(TAPES)
-    result = fetch_quotes(plan, source, Lake(tmp_path), settings=CONFIG, profile="core", workers=1)
-    assert "fetch trades first" in (result.failed[0].reason or "")
-    assert source.asked == 0
-    unlimited = plan_windows(PLUS.head(1).with_columns(nbbo_max_hz=None), settings=CONFIG)
-    result = fetch_quotes(unlimited, source, Lake(tmp_path), settings=CONFIG, profile="plus")
-    assert result.done == 1
-
-
-def test_an_error_that_would_meet_every_window_ends_the_batch(tmp_path: Path) -> None:
-    plan = plan_windows(CORE, settings=CONFIG)
-    source = FakeSource(TAPES, broken={"A", "B", "QUIET"})
-    with pytest.raises(ConnectionError):
-        fetch_trades(
-            plan,
-            source,
-            Lake(tmp_path),
-            settings=CONFIG,
-            profile="core",
-            workers=1,
-            fatal=(ConnectionError,),
-        )
-    assert source.asked == 1
-
-
-def test_rows_outside_the_window_fail_it(tmp_path: Path) -> None:
-    class Careless(FakeSource):
-        def trades(self, *, symbol: str, start: Any, end: Any) -> Any:
-            return super().trades(symbol=symbol, start=at("13:00"), end=end)
-
-    plan = plan_windows(CORE.head(1), settings=CONFIG)
-    result = fetch_trades(
-        plan, Careless(TAPES), Lake(tmp_path), settings=CONFIG, profile="core", workers=1
-    )
-    assert (result.failed[0].reason or "").startswith("OutsideWindowError: A: ")
-
-
-def test_each_row_is_reported_as_it_ends(tmp_path: Path) -> None:
-    seen: list[tuple[str, FetchStatus]] = []
-    fetch_trades(
-        plan_windows(CORE, settings=CONFIG),
-        FakeSource(TAPES),
-        Lake(tmp_path),
-        settings=CONFIG,
-        profile="core",
-        workers=1,
-        on_window=lambda outcome: seen.append((outcome.symbol, outcome.status)),
-    )
-    assert len(seen) == 5
-    assert ("QUIET", FetchStatus.EMPTY) in seen
-
-
-def test_a_damaged_file_is_fetched_again(tmp_path: Path) -> None:
-    source, lake = FakeSource(TAPES), Lake(tmp_path)
-    fetch(source, lake, CORE)
-    whole = contents(lake)
-    file = Path(windows_index(lake)["file"][0])
-    file.write_bytes(file.read_bytes()[:100])
-    fetch(source, lake, CORE)
-    assert contents(lake) == whole
-
-
-# kills ----------------------------------------------------------------------------------------
-
-
-def run_until_done(source: FakeSource, lake: Lake, steps: list[tuple[pl.DataFrame, str]]) -> int:
-    """Run the steps again and again as a killed process would be; return how often it died."""
-    deaths = 0
-    while True:
-        try:
-            for table, profile in steps:
-                fetch(source, lake, table, profile=profile)
-        except KilledError:
-            deaths += 1
-            assert source.dies_at is not None
-            source.dies_at += 7
-        else:
-            return deaths
-
-
-@pytest.mark.parametrize("first_death", [0, 3, 8, 13])
-def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, first_death: int) -> None:
-    steps = [(CORE, "core"), (PLUS, "plus")]
-    calm, killed = Lake(tmp_path / "calm"), Lake(tmp_path / "killed")
-    steady = FakeSource(TAPES)
-    run_until_done(steady, calm, steps)
-    source = FakeSource(TAPES, dies_at=first_death)
-    assert run_until_done(source, killed, steps) > 1
-    assert contents(killed) == contents(calm)
-    for kind in ("trades", "quotes"):
-        assert source.intervals(kind) == steady.intervals(kind)  # each once
-    asked = [(s, (start, end)) for s, start, end in source.intervals("trades")]
-    assert not any(
-        a[0] == b[0] and overlap(a[1], b[1]) for i, a in enumerate(asked) for b in asked[:i]
-    )
-
-
-@pytest.mark.parametrize(("removals_before_death", "kind"), [(0, Kind.TRADES), (1, Kind.QUOTES)])
-def test_death_between_the_wide_write_and_the_removal_of_narrow_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removals_before_death: int, kind: Kind
-) -> None:
-    """Readers see each row once meanwhile; the batch, started again, removes the narrow files."""
-    lake, calm, source = Lake(tmp_path / "killed"), Lake(tmp_path / "calm"), FakeSource(TAPES)
-    core, plus = (t.filter(pl.col("symbol") == "B") for t in (CORE, PLUS))
-    for place in (lake, calm):
-        fetch(source, place, core)
-    fetch(source, calm, plus, profile="plus")
-    batch = plan_windows(plus, stored=stored(lake), settings=CONFIG)
-    remove, removed = Lake.remove, list[Path]()
-
-    def die(self: Lake, file: Path) -> None:
-        if len(removed) == removals_before_death:
-            raise KilledError
-        removed.append(file)
-        remove(self, file)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Lake, "remove", die)
-        with pytest.raises(KilledError):
-            fetch_batch(batch, source, lake, profile="plus")
-    there = stored(lake)
-    assert merge_intervals(there, by=["symbol", "kind"], touching=False).height < there.height
-    bridged = (at("13:55"), at("14:19"))  # what was written when it died
-    assert_frame_equal(
-        read_interval(lake, "B", kind, bridged), read_interval(calm, "B", kind, bridged)
-    )
-    fetch_batch(batch, source, lake, profile="plus")
-    assert contents(lake) == contents(calm)

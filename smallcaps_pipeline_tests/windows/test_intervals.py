@@ -89,6 +89,17 @@ def test_touching_rows_stay_apart_and_keep_their_columns() -> None:
     ]
 
 
+def test_a_row_keeps_its_columns_whatever_the_order_of_rows_that_touch() -> None:
+    """A batch's rows come by priority, so a later row may end where an earlier one starts."""
+    rows = frame([("A", 10, 10), ("A", 0, 10)]).with_columns(name=pl.Series(["second", "first"]))
+    rest = subtract_intervals(rows, frame([("A", 12, 2)]), by=["symbol"])
+    assert rest.select("window_start", "window_end", "name").rows() == [
+        (0, 10, "first"),
+        (10, 12, "second"),
+        (14, 20, "second"),
+    ]
+
+
 def test_another_owner_takes_nothing() -> None:
     rows = frame([("A", 0, 10)])
     assert subtract_intervals(rows, frame([("B", 0, 10)]), by=["symbol"]).equals(rows)

@@ -179,9 +179,11 @@ def test_no_quotes_are_no_quotes() -> None:
     assert_frame_equal(empty, QUOTES.empty())
 
 
-def test_a_rate_below_one_is_an_error() -> None:
+@pytest.mark.parametrize("max_hz", [0, -1, 0.5, 2.5])
+def test_a_rate_that_is_no_whole_number_from_one_on_is_an_error(max_hz: Any) -> None:
+    """A fraction would make the bucket a float, which is not exact at today's nanoseconds."""
     with pytest.raises(ValueError, match="at least 1"):
-        reduce_nbbo(QUOTES.empty(), by_change=True, max_hz=0)
+        reduce_nbbo(QUOTES.empty(), by_change=True, max_hz=max_hz)
 
 
 def test_mid_in_force_is_null_before_the_first_valid_quote() -> None:

@@ -262,6 +262,17 @@ def test_a_window_that_does_not_end_after_its_start_is_an_error() -> None:
         plan_windows(manifest(manifest_row("A", at("14:00"), before=0, after=0)))
 
 
+@pytest.mark.parametrize("column", ["timestamp", "window_start", "window_end"])
+def test_a_time_without_a_zone_is_an_error(column: str) -> None:
+    naive = pl.col(column).dt.replace_time_zone(None)
+    with pytest.raises(SchemaError, match=column):
+        plan_windows(ONE.with_columns(naive))
+    if column != "timestamp":
+        held = stored_rows(("A", "trades", "13:57", "14:07", None))
+        with pytest.raises(SchemaError, match=column):
+            plan_windows(ONE, stored=held.with_columns(naive))
+
+
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(SchemaError, match="nbbo_max_hz"):
         plan_windows(ONE.drop("nbbo_max_hz"))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
 from smallcaps_pipeline.lake import Lake
-from smallcaps_pipeline.schemas import QUOTES, STORED, TRADES, WINDOW_FILES
+from smallcaps_pipeline.schemas import MANIFEST, QUOTES, STORED, TRADES, WINDOW_FILES
 from smallcaps_pipeline.windows import (
     Kind,
     WindowNotStoredError,
@@ -23,11 +25,12 @@ from smallcaps_pipeline.windows import (
     stored_windows,
     windows_index,
 )
-from smallcaps_pipeline.windows.stored import size_unit
+from smallcaps_pipeline.windows.stored import StoredWindow, Widened, size_unit
 from smallcaps_pipeline_tests.windows.fake_source import FakeSource, tape
 from smallcaps_pipeline_tests.windows.make import (
     CONFIG,
     at,
+    cut,
     event_id,
     manifest,
     manifest_row,
@@ -61,8 +64,8 @@ def test_merged_events_read_the_window_that_they_share(lake: Lake, event: str) -
     assert ticks.events_merged == (FIRST, SECOND)
     assert ticks.trades is not None
     assert ticks.quotes is not None
-    assert ticks.trades.schema == TRADES.schema
-    assert ticks.quotes.schema == QUOTES.schema
+    assert ticks.trades.drop("in_event").schema == TRADES.schema
+    assert ticks.quotes.drop("in_event").schema == QUOTES.schema
     times = ticks.trades["timestamp"].to_physical()
     assert times.min() >= ns(at("13:57"))  # type: ignore[operator]
     assert ns(at("14:05")) < times.max() < ns(at("14:12"))  # type: ignore[operator]
@@ -83,6 +86,62 @@ def test_an_interval_over_two_files_gives_each_row_once(lake: Lake) -> None:
     assert quotes["timestamp"].is_sorted()
     before = quotes.filter(time < ns(at("14:10")))
     assert before.height == 1  # the state at the start
+
+
+def with_manifest(lake: Lake, profile: str, minutes: dict[str, tuple[str, str]]) -> None:
+    """Write a manifest that gives some events windows of their own."""
+    nulls = dict.fromkeys(MANIFEST.columns)
+    rows = [
+        nulls
+        | {
+            "event_id": event,
+            "symbol": "A",
+            "window_start": at(start),
+            "window_end": at(end),
+        }
+        for event, (start, end) in minutes.items()
+    ]
+    lake.write(pl.DataFrame(rows, schema=MANIFEST.schema), lake.profile(MANIFEST.name, profile))
+
+
+def test_the_event_s_own_interval_is_marked_in_the_window_that_it_shares(lake: Lake) -> None:
+    with_manifest(lake, "core", {SECOND: ("14:02", "14:12")})
+    with_manifest(lake, "plus", {SECOND: ("14:00", "14:20"), FIRST: ("13:55", "14:15")})
+    ticks = read_window(lake, SECOND, settings=CONFIG)
+    assert (ticks.window_start, ticks.event_start, ticks.event_end) == (
+        at("13:57"),
+        at("14:02"),
+        at("14:12"),
+    )
+    for rows in (ticks.trades, ticks.quotes):
+        assert rows is not None
+        assert (
+            rows.filter("in_event")
+            .drop("in_event")
+            .equals(cut(rows.drop("in_event"), "14:02", "14:12"))
+        )
+    plus = read_window(lake, SECOND, profile="plus", settings=CONFIG)
+    assert (plus.event_start, plus.event_end) == (at("14:00"), at("14:20"))
+    assert read_window(lake, FIRST, settings=CONFIG).event_start == at("13:55")
+    unknown = read_window(lake, THIRD, settings=CONFIG)  # in no manifest: all of it is its own
+    assert (unknown.event_start, unknown.event_end) == (at("14:12"), at("14:20"))
+    assert unknown.trades is not None
+    assert unknown.trades["in_event"].all()
+
+
+def test_the_query_of_the_readme_counts_each_event_s_own_trades(lake: Lake) -> None:
+    with_manifest(lake, "core", {FIRST: ("13:57", "14:07"), SECOND: ("14:02", "14:12")})
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sql\n(.*?)```", readme, re.DOTALL)
+    (query,) = [block for block in blocks if "event_windows" in block]
+    with duckdb.connect() as connection:
+        connection.execute(query.replace("data/", f"{lake.root.as_posix()}/"))
+        found = {event: trades for event, trades, _ in connection.fetchall()}
+    trades = tape(1)[0]
+    assert found == {
+        FIRST: cut(trades, "13:57", "14:07").height,
+        SECOND: cut(trades, "14:02", "14:12").height,
+    }
 
 
 def test_trades_alone_can_be_read(tmp_path: Path) -> None:
@@ -114,6 +173,17 @@ def test_the_index_has_one_row_per_file(lake: Lake) -> None:
     assert index["nbbo"].to_list() == [None, None, "change@5Hz", "change@5Hz"]
     for row in index.to_dicts():
         assert pl.read_parquet(row["file"], hive_partitioning=False).height == row["rows"]
+
+
+@pytest.mark.parametrize("extended", [None, [f"{at(t).isoformat()}" for t in ("13:57", "14:20")]])
+def test_metadata_of_the_first_files_are_read(lake: Lake, extended: list[str] | None) -> None:
+    """What was paid for once is not fetched again because its metadata have grown."""
+    window = stored_windows(lake, Kind.TRADES)[0]
+    old = {name: v for name, v in window.metadata().items() if name != "fetched"}
+    found = StoredWindow.from_metadata(old | {"extended": extended}, window.file)
+    assert found.fetched == window.rows
+    span = (at("13:57"), at("14:20"))
+    assert found.extended == (() if extended is None else (Widened(span, span),))
 
 
 def test_an_empty_lake_has_stored_nothing(tmp_path: Path) -> None:

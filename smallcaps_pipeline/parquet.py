@@ -1,0 +1,86 @@
+"""How frames lie in a parquet file: row groups, encodings, and a digest of the rows.
+
+Belongs here: what decides the bytes of a file. Keep out: paths and replacing files (`lake`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP_ROWS: Final = 1_000_000
+OLDEST: Final = pl.CompatLevel.oldest()
+
+# Rising columns compress best by differences, counts of many sizes byte by byte (their low bytes
+# are mostly zero), ids by what they share with the one before (a dictionary of distinct texts only
+# adds to them), all others (few values, repeated) by dictionary.
+ENCODINGS: Final = {
+    "timestamp": "DELTA_BINARY_PACKED",
+    "participant_timestamp": "DELTA_BINARY_PACKED",
+    "sequence_number": "DELTA_BINARY_PACKED",
+    "volume": "BYTE_STREAM_SPLIT",
+    "transactions": "BYTE_STREAM_SPLIT",
+    "trade_id": "DELTA_BYTE_ARRAY",
+}
+COMPRESSION_LEVEL: Final = 6  # of zstd: beyond it, a tenth smaller costs three times the time
+
+
+def row_groups(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """Cut frames anew, into such of a number of rows; no rows are one frame."""
+    held, cut = pl.DataFrame(), False
+    for frame in frames:
+        held = pl.concat([held, frame]) if held.height else frame
+        while held.height >= rows:
+            yield held[:rows].rechunk()
+            held, cut = held[rows:], True
+    if held.height or not cut:
+        yield held.rechunk()
+
+
+def digesting(schema: pa.Schema, digest: hashlib.blake2b) -> pq.ParquetWriter:
+    """Digest rows: as plain parquet, which keeps nothing of what lies under a null.
+
+    Arrow's own stream would not do: values under nulls and bits past the end are undefined in it.
+    """
+    return pq.ParquetWriter(
+        _Digested(digest),
+        schema,
+        compression="none",
+        use_dictionary=False,
+        write_statistics=False,
+        store_schema=False,
+    )
+
+
+class _Digested(io.RawIOBase):
+    """A file that keeps nothing but a digest of what is written to it."""
+
+    def __init__(self, digest: hashlib.blake2b) -> None:
+        self._digest = digest
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._size
+
+    def write(self, data: Any) -> int:
+        self._digest.update(data)
+        self._size += len(data)
+        return len(data)
+
+
+def dictionary_leaves(table: pa.Table) -> list[str]:
+    """Name the parquet leaves to encode by dictionary: a list column's values have their own."""
+    return [
+        f"{field.name}.list.element" if pa.types.is_large_list(field.type) else field.name
+        for field in table.schema
+        if field.name not in ENCODINGS
+    ]

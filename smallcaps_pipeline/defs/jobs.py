@@ -41,8 +41,8 @@ _STAGES: Final = {
         "Choose the events worth paying for and plan their downloads; spends nothing.",
     ),
     DOWNLOAD: (
-        ["trade_windows", "quote_windows", "micro_features"],
-        "Fetch trades, then quotes, of a batch of windows, and compute their figures.",
+        ["trade_windows", "quote_windows", "micro_quality", "micro_features"],
+        "Fetch trades, then quotes, of a batch of windows; check them, and compute their figures.",
     ),
     REPORT: (
         ["review_sample", "go_no_go"],

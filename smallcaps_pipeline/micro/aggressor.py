@@ -1,8 +1,11 @@
 """The side of each trade: who took liquidity.
 
-tick rule   +1 above the last different price, -1 below it, carried over equal prices.
-quote rule  +1 above the midpoint of the quote in force, -1 below it.
-Lee-Ready   the quote rule; at the midpoint or without a quote, the tick rule.
+tick       +1 above the last different price, -1 below it, carried over equal prices.
+quote      +1 above the midpoint of the quote in force, -1 below it.
+lee_ready  the quote rule; at the midpoint or without a quote, the tick rule.
+emo        +1 at the ask, -1 at the bid; elsewhere, or where the quote is locked, the tick rule.
+clnv       +1 from the ask to 30 % of the spread below it, -1 from the bid to 30 % above it, both
+           ends included; between, outside the quotes, or where it is locked, the tick rule.
 
     price  bid    ask    aggressor  aggressor_rule
     10.00  -      -      null       null    first trade, nothing to compare with
@@ -16,19 +19,24 @@ side of their own. Trades that do not exist (cancelled, in error) get none.
 
 Keep out: volumes by side (`flow`).
 
-Source: Lee and Ready (1991), doi:10.1111/j.1540-6261.1991.tb02683.x.
+Source: Lee and Ready (1991), doi:10.1111/j.1540-6261.1991.tb02683.x; Ellis, Michaely and O'Hara
+(2000), doi:10.2307/2676254; Chakrabarty, Li, Nguyen and Van Ness (2007),
+doi:10.1016/j.jbankfin.2007.03.003. On the last quote in force: `quotes_in_force`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Final
 
 import polars as pl
 
-from smallcaps_pipeline.micro.conditions import counts_for_price, exists, has_form_t
-from smallcaps_pipeline.micro.prices import micro_dollars, nanoseconds
-from smallcaps_pipeline.micro.quotes_in_force import with_mid
+from smallcaps_pipeline.compiled import read_only
+from smallcaps_pipeline.micro import kernels
+from smallcaps_pipeline.micro.conditions import counts_for_price, exists, flags_of, has_form_t
+from smallcaps_pipeline.micro.prices import array_of, micro_dollars, nanoseconds
+from smallcaps_pipeline.micro.quotes_in_force import groups_of, mids_x2, or_null, quote_rows
 from smallcaps_pipeline.micro.tape import in_rth, require_columns, with_absent, with_hours
 from smallcaps_pipeline.schemas import TRADES, SchemaError
 
@@ -38,6 +46,18 @@ class Method(StrEnum):
 
     LEE_READY = "lee_ready"
     TICK = "tick"
+    QUOTE = "quote"
+    EMO = "emo"
+    CLNV = "clnv"
+
+
+_CODES: Final = {
+    Method.LEE_READY: kernels.LEE_READY,
+    Method.TICK: kernels.TICK,
+    Method.QUOTE: kernels.QUOTE,
+    Method.EMO: kernels.EMO,
+    Method.CLNV: kernels.CLNV,
+}
 
 
 class AggressorRule(StrEnum):
@@ -45,6 +65,10 @@ class AggressorRule(StrEnum):
 
     QUOTE = "quote"
     TICK = "tick"
+
+
+# By the kernel's number of the rule.
+_RULES: Final = pl.Series([None, AggressorRule.QUOTE.value, AggressorRule.TICK.value])
 
 
 def classify_aggressor(
@@ -65,7 +89,7 @@ def classify_aggressor(
             itself).
         quotes: One row per NBBO update, any order: `timestamp`, `bid_price`, `ask_price` (USD), and
             `sequence_number` and `symbol` as above. None leaves the tick rule alone.
-        method: `lee_ready` or `tick` (which looks at no quote).
+        method: `lee_ready`, `tick` (which looks at no quote), `quote`, `emo` or `clnv`.
         quote_lag_ns: Extra age that a quote needs to be in force, ns.
 
     Returns:
@@ -73,7 +97,7 @@ def classify_aggressor(
         `aggressor_rule` (String: quote or tick, null where the side is).
 
     Raises:
-        ValueError: `method` is neither, or `quote_lag_ns` is negative.
+        ValueError: `method` is none of these, or `quote_lag_ns` is negative.
         SchemaError: A column is missing.
         NaiveTimestampError: A timestamp has no time zone.
     """
@@ -83,58 +107,56 @@ def classify_aggressor(
     by = ["symbol"] if "symbol" in trades.columns else []
     tape = _sides_tape(trades, by)
     book = None
-    if quotes is not None and chosen is Method.LEE_READY:
+    if quotes is not None and chosen is not Method.TICK:
         book = _sides_book(quotes, by)
-    sided = with_side(tape, book, by=by, lag_ns=quote_lag_ns)
+    sided = with_side(tape, book, by=by, method=chosen, lag_ns=quote_lag_ns)
     if not sided["row"].is_sorted():
         sided = sided.sort("row")
     return trades.with_columns(sided["aggressor"], sided["aggressor_rule"])
 
 
 def with_side(
-    tape: pl.DataFrame, book: pl.DataFrame | None, *, by: Sequence[str], lag_ns: int = 0
+    tape: pl.DataFrame,
+    book: pl.DataFrame | None,
+    *,
+    by: Sequence[str],
+    method: Method = Method.LEE_READY,
+    lag_ns: int = 0,
+    mids: bool = False,
 ) -> pl.DataFrame:
     """Add sides to a tape that is in order.
 
     Args:
         tape: Trades with `at_ns`, `price_micro` (null: gets no side), `counts_price`, and the
             columns `by`, sorted by them.
-        book: Quotes as `with_mid` takes them; None = tick rule only.
-        by: Columns within which trades follow each other (symbol, event); may be empty.
+        book: Quotes as `with_mid` takes them; None = no quote is in force.
+        by: The column within which trades follow each other (symbol, event); may be empty.
+        method: What decides.
         lag_ns: Extra age that a quote needs, ns.
+        mids: Add `mid_x2` too, as `with_mid` does.
 
     Returns:
-        The tape with `mid_x2`, `aggressor` (Int8) and `aggressor_rule` (String).
+        The tape with `aggressor` (Int8) and `aggressor_rule` (String).
     """
     if book is None:
-        quoted = tape.with_columns(mid_x2=pl.lit(None, dtype=pl.Int64))
-    else:
-        quoted = with_mid(tape, book, by=by, lag_ns=lag_ns)
-    against_mid = (2 * pl.col("price_micro") - pl.col("mid_x2")).sign()
-    by_quote, by_tick = _unless_zero(against_mid), tick_side(by)
-    rule = (
-        pl.when(pl.col("_quote").is_not_null())
-        .then(pl.lit(AggressorRule.QUOTE.value))
-        .when(pl.col("_tick").is_not_null())
-        .then(pl.lit(AggressorRule.TICK.value))
+        book = tape.clear().select(*by, "at_ns", bid_micro="price_micro", ask_micro="price_micro")
+    price = array_of(tape["price_micro"])
+    group, _ = groups_of(tape, book, by)
+    quote = quote_rows(tape, book, by=by, lag_ns=lag_ns)
+    sides, rules = kernels.decide(
+        _CODES[method],
+        price,
+        kernels.tick_sides(price, read_only(tape["counts_price"].to_numpy()), group),
+        quote,
+        array_of(book["bid_micro"]),
+        array_of(book["ask_micro"]),
     )
-    return (
-        quoted.with_columns(_quote=by_quote, _tick=by_tick)
-        .with_columns(
-            aggressor=pl.coalesce("_quote", "_tick").cast(pl.Int8),
-            aggressor_rule=rule.cast(pl.String),
-        )
-        .drop("_quote", "_tick")
-    )
-
-
-def tick_side(by: Sequence[str]) -> pl.Expr:
-    """Return the tick rule's side (Int64) of rows in order; null where nothing moved before."""
-    price, counts = pl.col("price_micro"), pl.col("counts_price")
-    reference = _within(pl.when(counts).then(price).forward_fill().shift(1), by)
-    change = (price - reference).sign()
-    carried = _within(pl.when(counts).then(_unless_zero(change)).forward_fill(), by)
-    return pl.when(price.is_not_null()).then(pl.coalesce(_unless_zero(change), carried))
+    known = tape.with_columns(
+        pl.Series("aggressor", sides), _RULES.gather(pl.Series(rules)).alias("aggressor_rule")
+    ).with_columns(aggressor=pl.when(pl.col("aggressor") != 0).then("aggressor"))
+    if not mids:
+        return known
+    return known.with_columns(mid_x2=mids_x2(book).gather(or_null(quote)))
 
 
 def _read_method(method: str) -> Method:
@@ -150,7 +172,7 @@ def _sides_tape(trades: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     rows = with_absent(trades, TRADES, "conditions", "correction").select(
         *by,
         *_present(trades, "sequence_number"),
-        "conditions",
+        flags=flags_of(pl.col("conditions")),
         at_ns=nanoseconds(pl.col("timestamp")),
         price_micro=pl.when(exists(pl.col("correction"))).then(
             micro_dollars(pl.col("price").cast(pl.Float64))
@@ -158,11 +180,11 @@ def _sides_tape(trades: pl.DataFrame, by: list[str]) -> pl.DataFrame:
         row=pl.int_range(pl.len(), dtype=pl.UInt32),
     )
     # Regular hours matter for Form T only, and cost a calendar.
-    if rows.select(has_form_t(pl.col("conditions")).any()).item():
+    if bool(rows.select(has_form_t(pl.col("flags")).any()).item()):
         rows, regular = with_hours(rows), in_rth()
     else:
         regular = pl.lit(value=False)
-    counted = rows.with_columns(counts_price=counts_for_price(pl.col("conditions"), regular))
+    counted = rows.with_columns(counts_price=counts_for_price(pl.col("flags"), regular))
     return _in_order(counted, by).select(*by, "at_ns", "price_micro", "counts_price", "row")
 
 
@@ -182,27 +204,12 @@ def _sides_book(quotes: pl.DataFrame, by: list[str]) -> pl.DataFrame:
 
 def _in_order(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     """Sort by instant and sequence number, but only where that is needed: it costs most of all."""
-    keys = [*by, "at_ns", *_present(rows, "sequence_number")]
-    if not by and _is_in_order(rows):
+    number = _present(rows, "sequence_number")
+    numbers = array_of(rows[number[0]] if number else rows["at_ns"])
+    if not by and kernels.is_in_order(array_of(rows["at_ns"]), numbers):
         return rows
-    return rows.sort(keys, maintain_order=True)
-
-
-def _is_in_order(rows: pl.DataFrame) -> bool:
-    step = pl.col("at_ns").diff()
-    in_order = step >= 0
-    if "sequence_number" in rows.columns:
-        in_order = (step > 0) | ((step == 0) & (pl.col("sequence_number").diff() >= 0))
-    return bool(rows.select(in_order.slice(1).fill_null(value=False).all()).item())
+    return rows.sort([*by, "at_ns", *number], maintain_order=True)
 
 
 def _present(frame: pl.DataFrame, name: str) -> list[str]:
     return [name] if name in frame.columns else []
-
-
-def _within(expression: pl.Expr, by: Sequence[str]) -> pl.Expr:
-    return expression.over(list(by)) if by else expression
-
-
-def _unless_zero(number: pl.Expr) -> pl.Expr:
-    return pl.when(number != 0).then(number)

@@ -15,6 +15,7 @@ from datetime import date
 import polars as pl
 
 from smallcaps_pipeline.micro.aggressor import Method, with_side
+from smallcaps_pipeline.micro.extras import extra_figures
 from smallcaps_pipeline.micro.flow import absorption, flow_figures
 from smallcaps_pipeline.micro.halts import halt_lists, probable_halts
 from smallcaps_pipeline.micro.news import news_latency
@@ -24,7 +25,13 @@ from smallcaps_pipeline.micro.slices import event_bounds, slice_rows
 from smallcaps_pipeline.micro.spread import spread_figures, start_stretch_end
 from smallcaps_pipeline.micro.ssr import restriction_figures
 from smallcaps_pipeline.micro.tape import prepare_book, prepare_tape, require_columns
-from smallcaps_pipeline.schemas import MICRO_FEATURES, NEWS, QUOTES, SchemaError, select_missing
+from smallcaps_pipeline.schemas import (
+    NEWS,
+    QUOTES,
+    SchemaError,
+    micro_features_table,
+    select_missing,
+)
 from smallcaps_pipeline.sessions import require_aware
 from smallcaps_pipeline.settings import Micro, Settings, load_settings
 
@@ -62,7 +69,8 @@ def event_features(
         settings: None takes `load_settings()`.
 
     Returns:
-        Rows of `schemas.MICRO_FEATURES`, one per manifest row, in its order. Undefined is null.
+        Rows of `schemas.MICRO_FEATURES`, one per manifest row, in its order, with the columns of
+        the groups that `micro.extra_features` names. Undefined is null.
 
     Raises:
         SchemaError: A column is missing, `symbol` among them where it is needed.
@@ -70,15 +78,16 @@ def event_features(
         CalendarRangeError: A trade lies beyond the exchange calendar.
     """
     micro = (settings or load_settings()).micro
-    _check_manifest(manifest_rows)
+    table = micro_features_table(micro.extra_features)
+    require_manifest(manifest_rows)
     if manifest_rows.is_empty():
-        return MICRO_FEATURES.empty()
+        return table.empty()
     events = _with_previous_close(event_bounds(manifest_rows), previous_close)
     symbols = manifest_rows["symbol"].unique().to_list()
     known_quotes = QUOTES.empty() if quotes is None else quotes
-    tape = slice_rows(events, prepare_tape(_named(trades, symbols, "trades")))
+    tape = slice_rows(events, prepare_tape(with_symbol(trades, symbols, "trades")))
     book = slice_rows(
-        events, prepare_book(_named(known_quotes, symbols, "quotes")), row_before=True
+        events, prepare_book(with_symbol(known_quotes, symbols, "quotes")), row_before=True
     )
     figures = _figures(events, tape, book, micro).join(
         news_latency(events, _checked_news(news), hours=micro.news_hours), on="event"
@@ -88,17 +97,15 @@ def event_features(
     rows = pl.concat(
         [manifest_rows.select(MANIFEST_COLUMNS), figures.sort("event")], how="horizontal"
     )
-    return MICRO_FEATURES.conform(rows, where="event_features")
+    return table.conform(rows, where="event_features")
 
 
 def _figures(
     events: pl.DataFrame, tape: pl.DataFrame, book: pl.DataFrame, micro: Micro
 ) -> pl.DataFrame:
     """Join the figures of all parts: one row per event."""
-    by_quotes = book if Method(micro.aggressor) is Method.LEE_READY else None
-    sided = with_side(tape, by_quotes, by=["event"], lag_ns=micro.quote_lag_ns)
-    if by_quotes is None:  # the slippage proxy needs a mid, whatever finds the side
-        sided = with_mid(sided.drop("mid_x2"), book, by=["event"], lag_ns=micro.quote_lag_ns)
+    method = Method(micro.aggressor)
+    sided = with_side(tape, book, by=["event"], method=method, lag_ns=micro.quote_lag_ns, mids=True)
     halts = probable_halts(tape, book, events, micro, end="end_ns")
     halts_before = probable_halts(tape, book, events, micro, end="bar_end_ns")
     spread = spread_figures(book, halts, events, end="end_ns").rename(
@@ -119,6 +126,7 @@ def _figures(
         _bar_mids(book, events, lag_ns=micro.quote_lag_ns),
         halt_lists(halts, book, lag_ns=micro.quote_lag_ns),
         restriction_figures(tape, events, drop_pct=micro.ssr_drop_pct),
+        *extra_figures(sided, book, events, micro),
     ]
     joined = events.select("event")
     for part in parts:
@@ -149,7 +157,8 @@ def _bar_mids(book: pl.DataFrame, events: pl.DataFrame, *, lag_ns: int) -> pl.Da
     return at_start.join(at_end, on="event", validate="1:1")
 
 
-def _check_manifest(manifest_rows: pl.DataFrame) -> None:
+def require_manifest(manifest_rows: pl.DataFrame) -> None:
+    """Raise where manifest rows lack what the stage needs, or have naive timestamps."""
     if missing := select_missing(manifest_rows, MANIFEST_COLUMNS):
         raise SchemaError(
             f"manifest_rows: lacks the columns {missing}; it has {manifest_rows.columns}"
@@ -159,7 +168,7 @@ def _check_manifest(manifest_rows: pl.DataFrame) -> None:
     )
 
 
-def _named(frame: pl.DataFrame, symbols: list[str], what: str) -> pl.DataFrame:
+def with_symbol(frame: pl.DataFrame, symbols: list[str], what: str) -> pl.DataFrame:
     """Return the rows of the events' symbols, each with its symbol."""
     prices = ("price", "size") if what == "trades" else ("bid_price", "ask_price")
     require_columns(frame, ["timestamp", *prices], what)

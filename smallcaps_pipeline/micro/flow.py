@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from smallcaps_pipeline.micro.prices import BPS, NS_PER_MINUTE, NS_PER_S
+from smallcaps_pipeline.micro.prices import BPS, MICRO_SHARES, NS_PER_MINUTE, NS_PER_S
 from smallcaps_pipeline.settings import Micro
 from smallcaps_pipeline.thresholds import at_least
 
 _AT, _SIZE, _SIDE = pl.col("at_ns"), pl.col("size"), pl.col("aggressor")
+_UNITS = pl.col("size_micro")  # volumes are summed as integers: exact in any order
 _BAR, _BAR_END = pl.col("bar_ns"), pl.col("bar_end_ns")
 _BEFORE = _AT < _BAR_END
 
@@ -41,7 +42,7 @@ def flow_figures(tape: pl.DataFrame, events: pl.DataFrame, micro: Micro) -> pl.D
         .join(_last_prices(tape, events), on="event", how="left", validate="1:1")
         .with_columns(pl.col(*_sums(micro), "most").fill_null(0))
         .sort("event")
-        .select("event", "bar_shares", **_figures(micro))
+        .select("event", pl.col("bar_shares") / MICRO_SHARES, **_figures(micro))
     )
 
 
@@ -57,16 +58,16 @@ def _sums(micro: Micro) -> dict[str, pl.Expr]:
         "trades_before_bar": (_AT < _BAR).sum(),
         "trades_after_bar": after.sum(),
         "blocks": block.sum(),
-        "shares": _SIZE.sum(),
+        "shares": _UNITS.sum(),
         "dollars": (_SIZE * pl.col("price")).sum(),
-        "bar_shares": _SIZE.filter(in_bar).sum(),
-        "block_shares": _SIZE.filter(block).sum(),
-        "bought": _SIZE.filter(_SIDE == 1).sum(),
-        "sold": _SIZE.filter(_SIDE == -1).sum(),
-        "bought_before": _SIZE.filter((_SIDE == 1) & _BEFORE).sum(),
-        "sold_before": _SIZE.filter((_SIDE == -1) & _BEFORE).sum(),
-        "costed_shares": _SIZE.filter(cost.is_not_null()).sum(),
-        "costs": (cost * _SIZE).sum(),
+        "bar_shares": _UNITS.filter(in_bar).sum(),
+        "block_shares": _UNITS.filter(block).sum(),
+        "bought": _UNITS.filter(_SIDE == 1).sum(),
+        "sold": _UNITS.filter(_SIDE == -1).sum(),
+        "bought_before": _UNITS.filter((_SIDE == 1) & _BEFORE).sum(),
+        "sold_before": _UNITS.filter((_SIDE == -1) & _BEFORE).sum(),
+        "costed_shares": _UNITS.filter(cost.is_not_null()).sum(),
+        "costs": (cost * _UNITS).sum(),
     }
 
 

@@ -13,7 +13,11 @@ from typing import Final
 
 import polars as pl
 
+from smallcaps_pipeline.compiled import read_only
+from smallcaps_pipeline.micro import kernels
+
 MICRO_DOLLARS: Final = 1_000_000  # units of $0.000001 in a dollar
+MICRO_SHARES: Final = 1_000_000  # units of 0.000001 shares in a share
 BPS: Final = 10_000
 NS_PER_S: Final = 1_000_000_000
 NS_PER_MINUTE: Final = 60 * NS_PER_S
@@ -24,8 +28,31 @@ def micro_dollars(price: pl.Expr) -> pl.Expr:
 
     Halves round away from zero, as on paper, not to the even neighbour.
     """
-    given = pl.when(price.is_finite()).then(price)
-    return (given * MICRO_DOLLARS).round(0, mode="half_away_from_zero").cast(pl.Int64)
+    return price.cast(pl.Float64).map_batches(_as_micro, return_dtype=pl.Int64, is_elementwise=True)
+
+
+def _as_micro(dollars: pl.Series) -> pl.Series:
+    """Take the compiled loop: a fifth of the time of the same as expressions."""
+    return known(pl.Series(dollars.name, kernels.micro_of(read_only(dollars.to_numpy()))))
+
+
+def micro_shares(size: pl.Expr) -> pl.Expr:
+    """Return a size in units of 0.000001 shares (Int64), the finest that the tape knows.
+
+    Sums of them are exact, whatever their order and however the rows are split.
+    """
+    return micro_dollars(size)
+
+
+def known(whole: pl.Series) -> pl.Series:
+    """Return the integers of a kernel with null for `kernels.NONE`."""
+    missing = whole == kernels.NONE
+    return whole.set(missing, None) if missing.any() else whole
+
+
+def array_of(whole: pl.Series) -> kernels.Array:
+    """Return integers for a kernel, `kernels.NONE` for null."""
+    return read_only(whole.cast(pl.Int64).fill_null(kernels.NONE).to_numpy())
 
 
 def nanoseconds(timestamp: pl.Expr) -> pl.Expr:

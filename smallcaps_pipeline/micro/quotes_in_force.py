@@ -14,7 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
+
+from smallcaps_pipeline.compiled import read_only
+from smallcaps_pipeline.micro import kernels
+from smallcaps_pipeline.micro.prices import array_of
 
 
 def is_valid(bid: str = "bid_micro", ask: str = "ask_micro") -> pl.Expr:
@@ -32,32 +37,59 @@ def with_mid(
         rows: Rows with `at_ns` and the columns `by`, sorted by them.
         book: Quotes with `at_ns`, `bid_micro`, `ask_micro` and the columns `by`, sorted by them
             and sequence number; invalid ones are passed over.
-        by: Columns within which a quote speaks for a row (symbol, event); may be empty.
+        by: The column within which a quote speaks for a row (symbol, event); may be empty.
         lag_ns: Extra age that a quote needs, ns.
 
     Returns:
         The rows in their order with `mid_x2`: bid + ask in units of $0.000001 (Int64), twice the
         midpoint so that it stays an integer; null where no quote is in force.
     """
-    at, keys = pl.col("at_ns"), list(by)
-    differs = [pl.col(key) != pl.col(key).shift(-1) for key in (*keys, "at_ns")]
-    last_of_instant = pl.any_horizontal(differs).fill_null(value=True)
-    valid = (
-        book.filter(is_valid())
-        .select(*keys, "at_ns", mid_x2=pl.col("bid_micro") + pl.col("ask_micro"))
-        .filter(last_of_instant)
-        .rename({"at_ns": "quoted_ns"})
+    quote = quote_rows(rows, book, by=by, lag_ns=lag_ns)
+    return rows.with_columns(mid_x2=mids_x2(book).gather(or_null(quote)))
+
+
+def mids_x2(book: pl.DataFrame) -> pl.Series:
+    """Return bid + ask of each quote, $0.000001: twice its midpoint."""
+    return book["bid_micro"] + book["ask_micro"]
+
+
+def or_null(quote: kernels.Array) -> pl.Series:
+    """Return row numbers with null where there is none (-1)."""
+    rows = pl.Series(quote)
+    missing = rows < 0
+    return rows.set(missing, None) if missing.any() else rows
+
+
+def quote_rows(
+    rows: pl.DataFrame, book: pl.DataFrame, *, by: Sequence[str], lag_ns: int = 0
+) -> kernels.Array:
+    """Return for each row the row in `book` of the quote in force, -1 where there is none.
+
+    Arguments as of `with_mid`. The merge is one pass over both tables.
+    """
+    row_group, quote_group = groups_of(rows, book, by)
+    return kernels.last_valid_before(
+        array_of(rows["at_ns"] - lag_ns),
+        row_group,
+        array_of(book["at_ns"]),
+        quote_group,
+        array_of(book["bid_micro"]),
+        array_of(book["ask_micro"]),
     )
-    return (
-        rows.with_columns(asked_ns=at - lag_ns)
-        .join_asof(
-            valid,
-            left_on="asked_ns",
-            right_on="quoted_ns",
-            by=keys or None,
-            strategy="backward",
-            allow_exact_matches=False,
-            check_sortedness=False,  # sorted by contract; polars cannot check it within groups
-        )
-        .drop("asked_ns", "quoted_ns", strict=False)
+
+
+def groups_of(
+    rows: pl.DataFrame, book: pl.DataFrame, by: Sequence[str]
+) -> tuple[kernels.Array, kernels.Array]:
+    """Number the stretches of two sorted tables alike, in the order in which they are sorted."""
+    if not by:
+        one, other = np.zeros(rows.height, np.int64), np.zeros(book.height, np.int64)
+        return read_only(one), read_only(other)
+    (name,) = by
+    if rows.schema[name].is_integer():
+        return array_of(rows[name]), array_of(book[name])
+    names = pl.concat([rows[name].unique(), book[name].unique()]).unique().drop_nulls().sort()
+    numbered = pl.Enum(names)
+    return array_of(rows[name].cast(numbered).to_physical()), array_of(
+        book[name].cast(numbered).to_physical()
     )

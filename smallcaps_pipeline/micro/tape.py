@@ -3,9 +3,10 @@
 Belongs here: what callers may leave out, the order of rows, regular hours of a trade's day.
 Keep out: any figure.
 
-A *tape* row is a trade: symbol, at_ns, price_micro, price, size, counts_price, counts_volume,
-reopens, open_ns, close_ns (regular hours of that day, null where the exchange is closed).
-A *book* row is a quote: symbol, at_ns, bid_micro, ask_micro, halt_mark.
+A *tape* row is a trade: symbol, at_ns, price_micro, price, size, size_micro (0.000001 shares),
+counts_price, counts_volume, reopens, open_ns, close_ns (regular hours of that day, null where the
+exchange is closed).
+A *book* row is a quote: symbol, at_ns, bid_micro, ask_micro, bid_size, ask_size, halt_mark.
 Both are sorted by symbol, SIP timestamp, sequence number; rows equal in both keep their order.
 """
 
@@ -21,9 +22,10 @@ from smallcaps_pipeline.micro.conditions import (
     counts_for_price,
     counts_for_volume,
     exists,
+    flags_of,
     is_reopening,
 )
-from smallcaps_pipeline.micro.prices import micro_dollars, nanoseconds
+from smallcaps_pipeline.micro.prices import micro_dollars, micro_shares, nanoseconds
 from smallcaps_pipeline.schemas import QUOTES, TRADES, SchemaError, Table, select_missing
 from smallcaps_pipeline.sessions import (
     Session,
@@ -45,10 +47,12 @@ def prepare_tape(trades: pl.DataFrame) -> pl.DataFrame:
         trades: Rows of `schemas.TRADES` with `symbol`; all but symbol, timestamp, price and size
             may be left out.
     """
-    rows = _unique(_ordered(trades), TRADES)
+    rows = unique_rows(ordered_rows(trades), TRADES)
+    flags = pl.col("flags")
     return (
         with_hours(with_absent(rows, TRADES, "conditions", "correction"))
         .filter(exists(pl.col("correction")))
+        .with_columns(flags=flags_of(pl.col("conditions")))
         .select(
             "symbol",
             "at_ns",
@@ -57,9 +61,10 @@ def prepare_tape(trades: pl.DataFrame) -> pl.DataFrame:
             price_micro=micro_dollars(pl.col("price")),
             price=pl.col("price").cast(pl.Float64).fill_nan(None),
             size=pl.col("size").cast(pl.Float64).fill_nan(None),
-            counts_price=counts_for_price(pl.col("conditions"), in_rth()),
-            counts_volume=counts_for_volume(pl.col("conditions")),
-            reopens=is_reopening(pl.col("conditions")),
+            size_micro=micro_shares(pl.col("size")),
+            counts_price=counts_for_price(flags, in_rth()),
+            counts_volume=counts_for_volume(flags),
+            reopens=is_reopening(flags),
         )
     )
 
@@ -71,13 +76,17 @@ def prepare_book(quotes: pl.DataFrame) -> pl.DataFrame:
         quotes: Rows of `schemas.QUOTES` with `symbol`; all but symbol, timestamp, bid_price and
             ask_price may be left out.
     """
-    rows = with_absent(_unique(_ordered(quotes), QUOTES), QUOTES, "indicators")
+    rows = with_absent(
+        unique_rows(ordered_rows(quotes), QUOTES), QUOTES, "indicators", "bid_size", "ask_size"
+    )
     marks = pl.col("indicators").list.eval(pl.element().is_in(HALT_INDICATORS)).list.any()
     return rows.select(
         "symbol",
         "at_ns",
         bid_micro=micro_dollars(pl.col("bid_price").cast(pl.Float64)),
         ask_micro=micro_dollars(pl.col("ask_price").cast(pl.Float64)),
+        bid_size=pl.col("bid_size").cast(pl.Float64).fill_nan(None),
+        ask_size=pl.col("ask_size").cast(pl.Float64).fill_nan(None),
         halt_mark=marks.fill_null(value=False),
     )
 
@@ -150,18 +159,26 @@ def with_hours(rows: pl.DataFrame) -> pl.DataFrame:
     day = pl.col("at_ns") // NS_PER_DAY
     days = rows.select(day.unique()).to_series().drop_nulls().to_list()
     hours = regular_hours([_EPOCH + timedelta(days=number) for number in sorted(days)])
-    return rows.with_columns(utc_day=day).join(
-        hours, on="utc_day", how="left", maintain_order="left", validate="m:1"
+    if len(days) == 1 and not rows["at_ns"].null_count():  # most tapes: no join of every row
+        bounds = hours.row(0, named=True) if hours.height else {}
+        return rows.with_columns(
+            pl.lit(bounds.get(name), pl.Int64).alias(name) for name in ("open_ns", "close_ns")
+        )
+    return (
+        rows.with_columns(utc_day=day)
+        .join(hours, on="utc_day", how="left", maintain_order="left", validate="m:1")
+        .drop("utc_day")
     )
 
 
-def _ordered(rows: pl.DataFrame) -> pl.DataFrame:
+def ordered_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with `at_ns`, by symbol, instant and sequence number where there is one."""
     by = ["symbol", "at_ns", *(["sequence_number"] if "sequence_number" in rows.columns else [])]
     timed = rows.with_columns(at_ns=nanoseconds(pl.col("timestamp"))).drop_nulls("at_ns")
     return timed.sort(by, maintain_order=True)
 
 
-def _unique(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+def unique_rows(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Take a row once that two stored windows both hold (the quote before a window, say).
 
     Rows without a sequence number have no identity: they all stay. In ordered rows copies are

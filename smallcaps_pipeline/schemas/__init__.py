@@ -30,6 +30,10 @@ from smallcaps_pipeline.schemas.manifest import (
 from smallcaps_pipeline.schemas.micro import (
     HALT,
     MICRO_FEATURES,
+    MICRO_QUALITY,
+    Moment,
+    micro_features_table,
+    moments,
 )
 from smallcaps_pipeline.schemas.report import (
     CRITERIA,
@@ -103,6 +107,7 @@ __all__ = [
     "LABELS",
     "MANIFEST",
     "MICRO_FEATURES",
+    "MICRO_QUALITY",
     "NEWS",
     "PLAN",
     "PREVIOUS_CLOSE",
@@ -126,8 +131,11 @@ __all__ = [
     "WINDOW_FILES",
     "Column",
     "Frame",
+    "Moment",
     "SchemaError",
     "Table",
+    "micro_features_table",
+    "moments",
     "select_missing",
     "some",
 ]

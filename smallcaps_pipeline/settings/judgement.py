@@ -10,6 +10,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
 )
 
 from smallcaps_pipeline.settings.base import (
@@ -42,10 +43,21 @@ class Windows(Section):
     bytes_per_quote: PositiveFloat
 
 
-class Micro(Section):
-    """Aggressor, blocks, halts, short-sale restriction, news."""
+ExtraFeatures = Literal["spreads", "order_flow", "vwap_slippage", "sizes", "triple_barrier"]
 
-    aggressor: Literal["lee_ready", "tick"]
+
+class TripleBarrier(Section):
+    """How far, and for how long, until an event has gone on or turned."""
+
+    continuation_pct: PositiveFloat
+    reversal_pct: PositiveFloat
+    minutes: PositiveInt
+
+
+class Micro(Section):
+    """Aggressor, blocks, halts, short-sale restriction, news, and what is computed on request."""
+
+    aggressor: Literal["lee_ready", "tick", "quote", "emo", "clnv"]
     quote_lag_ns: NonNegativeInt
     block_shares: PositiveFloat
     tape_window_s: PositiveInt
@@ -54,6 +66,19 @@ class Micro(Section):
     halt_range_pct: NonNegativeFloat
     ssr_drop_pct: Annotated[int, Field(ge=1, le=99)]
     news_hours: PositiveInt
+    off_market_pct: PositiveFloat
+    extra_features: tuple[ExtraFeatures, ...]
+    realized_after_s: PositiveInt
+    slippage_shares: PositiveFloat
+    round_lot: PositiveInt
+    triple_barrier: TripleBarrier
+
+    @field_validator("extra_features")
+    @classmethod
+    def _named_once(cls, names: tuple[ExtraFeatures, ...]) -> tuple[ExtraFeatures, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"names a group twice: {list(names)}")
+        return names
 
 
 class BarKpis(Section):
@@ -92,8 +117,36 @@ class WindowKpis(Section):
     """Allowed ranges of a download batch's figures."""
 
     min_rth_with_trades_pct: Percent
-    max_crossed_or_locked_pct: Percent
+    pm_with_trades_pct: Range
+    ah_with_trades_pct: Range
     max_empty_quotes_pct: Percent
+    max_one_sided_pct: Percent
+    max_crossed_or_locked_pct: Percent
+    max_crossed_pct: Percent
+    max_quote_unit_differs_pct: Percent
+    max_out_of_order_pct: Percent
+    max_duplicated_pct: Percent
+    max_ids_repeated_pct: Percent
+    max_bad_trades_pct: Percent
+    max_off_market_pct: Percent
+    max_cancelled_pct: Percent
+    max_unknown_conditions_pct: Percent
+    max_without_conditions_pct: Percent
+    max_time_rounded_pct: Percent
+    latency_p50_ms: Range
+    latency_p99_ms: Range
+    max_latency_negative_pct: Percent
+    trades_per_minute_p50: Range
+    trades_per_minute_p99: Range
+    megabytes_p99: Range
+    extended_pct: Range
+    max_bars_missing_pct: Percent
+    max_bars_without_trades_pct: Percent
+    max_bar_price_differs_pct: Percent
+    max_bar_volume_differs_pct: Percent
+    max_bar_vwap_outside_pct: Percent
+    max_bars_rescaled_pct: Percent
+    max_halts_with_bars_pct: Percent
     disk_warning_pct: Percent
 
 

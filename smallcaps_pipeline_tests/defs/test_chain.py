@@ -146,7 +146,7 @@ def test_every_partition_is_in_the_event_log_with_figures(chain: Chain) -> None:
         sum(int(str(v["dagster/row_count"])) for v in events.values())
         == table(chain, schemas.EVENTS).height
     )
-    for asset in ("trade_windows", "quote_windows", "micro_features"):
+    for asset in ("trade_windows", "quote_windows", "micro_quality", "micro_features"):
         assert set(materialized(chain, asset)) == set(batch_names(chain.lake))
     trades = materialized(chain, "trade_windows").values()
     stored_rows = sum(w.rows for w in stored_windows(chain.lake, Kind.TRADES))
@@ -189,7 +189,8 @@ def source(tmp_path: Path, chain: Chain) -> Path:
     root = tmp_path / "data"
     for file in chain.lake.root.rglob("*"):
         inside = file.relative_to(chain.lake.root)
-        if file.is_file() and inside.parts[0] not in ("event_windows", "micro_features", ".tmp"):
+        made = ("event_windows", "micro_quality", "micro_features", ".tmp")
+        if file.is_file() and inside.parts[0] not in made:
             (root / inside).parent.mkdir(parents=True, exist_ok=True)
             (root / inside).write_bytes(file.read_bytes())
     return tmp_path

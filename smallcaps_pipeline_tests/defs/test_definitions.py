@@ -35,6 +35,7 @@ ASSETS = {
     "window_plan": ("windows", "profile"),
     "trade_windows": ("windows", "batch"),
     "quote_windows": ("windows", "batch"),
+    "micro_quality": ("micro", "batch"),
     "micro_features": ("micro", "batch"),
     "review_sample": ("report", "profile"),
     "go_no_go": ("report", "profile"),
@@ -58,6 +59,7 @@ TABLES = {
     "window_plan": schemas.PLAN,
     "trade_windows": schemas.TRADES,
     "quote_windows": schemas.QUOTES,
+    "micro_quality": schemas.MICRO_QUALITY,
     "micro_features": schemas.MICRO_FEATURES,
     "review_sample": schemas.REVIEW_SAMPLE,
 }

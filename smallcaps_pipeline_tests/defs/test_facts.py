@@ -13,7 +13,7 @@ import pytest
 from smallcaps_pipeline.defs import jobs
 from smallcaps_pipeline.defs.facts import news_hours, with_history
 from smallcaps_pipeline.defs.launch import RunFailedError
-from smallcaps_pipeline.defs.micro import days_with_news, news_around
+from smallcaps_pipeline.defs.news_of_events import days_with_news, news_around
 from smallcaps_pipeline.defs.progress import NoDisplay, ProgressLog
 from smallcaps_pipeline.defs.reference import read_reference
 from smallcaps_pipeline.defs.schedules import RANGE_END, RANGE_START

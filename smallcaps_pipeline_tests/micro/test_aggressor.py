@@ -153,8 +153,8 @@ def test_empty_tape() -> None:
 
 def test_bad_input_is_named() -> None:
     tape = trades(("10:00:00", 10.0))
-    with pytest.raises(ValueError, match="method must be one of lee_ready, tick, got 'emo'"):
-        classify_aggressor(tape, method="emo")
+    with pytest.raises(ValueError, match="one of lee_ready, tick, quote, emo, clnv, got 'bvc'"):
+        classify_aggressor(tape, method="bvc")
     with pytest.raises(ValueError, match="quote_lag_ns must be 0 or more"):
         classify_aggressor(tape, quote_lag_ns=-1)
     with pytest.raises(SchemaError, match="lacks the columns \\['price'\\]"):

@@ -10,6 +10,7 @@ from smallcaps_pipeline.micro.conditions import (
     counts_for_price,
     counts_for_volume,
     exists,
+    has_unknown,
     is_reopening,
 )
 
@@ -45,6 +46,28 @@ def test_what_a_trade_counts_for(
         volume=counts_for_volume(pl.col("codes")),
     )
     assert counted.row(0) == (price, volume), why
+
+
+@pytest.mark.parametrize("dtype", [pl.Int16, pl.Int32, pl.Int64, pl.UInt8])
+def test_lists_of_any_integer_shape_and_cut_are_read(dtype: type[pl.DataType]) -> None:
+    lists = [[16], None, [], [37, 15], [41], [99], [None]]
+    codes = pl.Series("codes", lists, dtype=pl.List(dtype))
+    expected = [False, True, True, False, True, True, True]
+    unknown = [False, False, False, False, False, True, True]
+    pieces = pl.concat([codes.slice(0, 3), codes.slice(3)], rechunk=False)
+    for series, first in ((codes, 0), (pieces, 0), (codes.slice(2, 4), 2)):
+        found = series.to_frame().select(
+            volume=counts_for_volume(pl.col("codes")), unknown=has_unknown(pl.col("codes"))
+        )
+        last = first + len(series)
+        assert found["volume"].to_list() == expected[first:last]
+        assert found["unknown"].to_list() == unknown[first:last]
+
+
+def test_a_column_without_any_codes_is_read() -> None:
+    for codes in (pl.Series("codes", [None, None]), pl.Series("codes", [[], []])):
+        counted = codes.to_frame().select(counts_for_volume(pl.col("codes")))
+        assert counted["codes"].to_list() == [True, True]
 
 
 def test_corrections_other_than_0_and_1_do_not_exist() -> None:

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from smallcaps_pipeline.micro import classify_aggressor, event_features
 from smallcaps_pipeline.micro.prices import NS_PER_MINUTE
-from smallcaps_pipeline.schemas import MICRO_FEATURES
+from smallcaps_pipeline.settings import load_settings
 from smallcaps_pipeline_tests.micro.tables import event, ns, quotes, trades
 
 CODES = [[], [], None, [37], [12], [14], [15], [18]]
@@ -29,8 +29,8 @@ quote_rows = st.lists(
     st.tuples(st.integers(-120, 1500), st.integers(880, 1100), st.integers(-1, 30)), max_size=15
 )
 EVENTS = pl.concat([event("09:35", after=15), event("09:38"), event("09:45", direction="down")])
+SETTINGS = load_settings()
 BAR_ENDS = [ns("09:36:00"), ns("09:39:00"), ns("09:46:00")]
-LABELS = [name for name in MICRO_FEATURES.columns if name.startswith("label_")]
 
 
 def tape_of(rows: list[Any]) -> pl.DataFrame:
@@ -44,22 +44,7 @@ def book_of(rows: list[Any]) -> pl.DataFrame:
 
 
 def features(tape: pl.DataFrame, book: pl.DataFrame, events: pl.DataFrame = EVENTS) -> pl.DataFrame:
-    return event_features(events, tape, book, previous_close=10.0)
-
-
-@settings(max_examples=15, deadline=None)
-@given(trade_rows, quote_rows)
-def test_nothing_after_the_bar_reaches_a_column_without_the_prefix(
-    rows: list[Any], book_rows: list[Any]
-) -> None:
-    tape, book = tape_of(rows), book_of(book_rows)
-    whole = features(tape, book)
-    for number, bar_end in enumerate(BAR_ENDS):
-        known = pl.col("timestamp").dt.epoch("ns") < bar_end
-        cut = features(tape.filter(known), book.filter(known))
-        assert_frame_equal(
-            whole.drop(LABELS).slice(number, 1), cut.drop(LABELS).slice(number, 1), check_exact=True
-        )
+    return event_features(events, tape, book, previous_close=10.0, settings=SETTINGS)
 
 
 @settings(max_examples=8, deadline=None)

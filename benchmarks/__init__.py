@@ -1,0 +1,1 @@
+"""Benchmarks: each measured as a ratio to a floor or a baseline of the same run; see README.md."""

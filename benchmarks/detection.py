@@ -265,7 +265,7 @@ def print_table(runs: dict[str, list[Run]]) -> None:
             f"{median(run.cpu_s for run in mine):.3f}",
             f"{ratio(mine, runs[FLOOR]):.2f}",
             f"{ratio(mine, runs[FLOOR], 'cpu_s'):.2f}",
-            f"{ratio(runs[OLD_WAY], mine):.1f}",
+            f"{ratio(runs[OLD_WAY], mine, 'cpu_s'):.1f}",
             f"{mine[0].result:,}" if mine[0].result else "-",
             f"{median(run.peak_bytes for run in mine) / MEGABYTE:.0f}",
         ]

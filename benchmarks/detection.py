@@ -254,9 +254,8 @@ def ratio(of: list[Run], to: list[Run], figure: str = "wall_s") -> float:
 
 def print_table(runs: dict[str, list[Run]]) -> None:
     """Print a line for each row, as markdown."""
-    print(
-        "| what | wall s | CPU s | x read, wall | x read, CPU | day loop / it | events | peak MB |"
-    )
+    head = "what | wall s | CPU s | x read, wall | x read, CPU | day loop / it, CPU"
+    print(f"| {head} | events | peak MB |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name, row in ROWS.items():
         mine = runs[name]

@@ -189,9 +189,9 @@ def check(sample: Sample) -> None:
 
 
 def first_use(sample: Sample) -> tuple[float, float]:
-    """Return seconds of the first detection in this process, and of the second."""
+    """Return seconds of processor of the first detection in this process, and of the second."""
     first, second = (timed(lambda: detect_one_by_one(sample)) for _ in range(2))
-    return first.wall_s, second.wall_s
+    return first.cpu_s, second.cpu_s
 
 
 # the table --------------------------------------------------------------------------------------
@@ -218,7 +218,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check_counts(runs, fresh(count_raw, sample))
         bars, stored = fresh(size, sample)
     print(f"\n{bars:,} bars of {options.days} days, {stored / bars:.2f} bytes a bar on disk")
-    print(f"compilation on first use after a change of the rules: {compiling:.1f} s, once\n")
+    print(
+        f"compilation on first use, and after a change of the rules: {compiling:.1f} CPU s, once\n"
+    )
     print_table(runs)
     print_goals(runs, stored / bars)
 
@@ -229,7 +231,7 @@ def size(sample: Sample) -> tuple[int, int]:
 
 
 def compile_seconds(folder: Path, sample: Sample) -> float:
-    """Return how much longer detection takes where no machine code is kept yet."""
+    """Return how much more processor time detection takes where no machine code is kept yet."""
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     try:
         first, second = fresh(first_use, sample)

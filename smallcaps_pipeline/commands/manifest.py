@@ -25,7 +25,7 @@ def make_manifest(console: Console, profile: str) -> None:
     with open_project(console) as project:
         check_profile(project, profile)
         release = release_of(project.lake, profile, project.settings)
-        only = None if release.is_released else MANIFEST.name
+        only = None if release.is_released else [MANIFEST.name]
         project.run(jobs.MANIFEST, partition=profile, only=only)
         file = project.lake.profile(MANIFEST.name, profile)
         notes = (read_metadata(file) or {})["notes"]

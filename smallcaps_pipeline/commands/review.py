@@ -55,7 +55,7 @@ def _desk(project: Project, profile: str, reviewer: str) -> Desk:
         raise RuntimeError(
             f"there is no manifest of {profile} yet: run `smallcaps manifest --profile {profile}`"
         )
-    project.run(jobs.REPORT, partition=profile, only=REVIEW_SAMPLE.name)
+    project.run(jobs.REPORT, partition=profile, only=[REVIEW_SAMPLE.name])
     sample = lake.read(lake.profile(REVIEW_SAMPLE.name, profile), REVIEW_SAMPLE)
     return Desk(
         lake,

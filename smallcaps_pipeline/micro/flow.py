@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from smallcaps_pipeline.micro.prices import BPS, MICRO_SHARES, NS_PER_MINUTE, NS_PER_S
+from smallcaps_pipeline.micro.prices import BPS, MICRO_SHARES, NS_PER_MINUTE, NS_PER_S, in_turn
 from smallcaps_pipeline.settings import Micro
 from smallcaps_pipeline.thresholds import at_least
 
@@ -59,7 +59,7 @@ def _sums(micro: Micro) -> dict[str, pl.Expr]:
         "trades_after_bar": after.sum(),
         "blocks": block.sum(),
         "shares": _UNITS.sum(),
-        "dollars": (_SIZE * pl.col("price")).sum(),
+        "dollars": in_turn(_SIZE * pl.col("price")),
         "bar_shares": _UNITS.filter(in_bar).sum(),
         "block_shares": _UNITS.filter(block).sum(),
         "bought": _UNITS.filter(_SIDE == 1).sum(),
@@ -67,7 +67,7 @@ def _sums(micro: Micro) -> dict[str, pl.Expr]:
         "bought_before": _UNITS.filter((_SIDE == 1) & _BEFORE).sum(),
         "sold_before": _UNITS.filter((_SIDE == -1) & _BEFORE).sum(),
         "costed_shares": _UNITS.filter(cost.is_not_null()).sum(),
-        "costs": (cost * _UNITS).sum(),
+        "costs": in_turn(cost * _UNITS),
     }
 
 

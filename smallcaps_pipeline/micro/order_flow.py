@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from smallcaps_pipeline.micro.prices import in_turn
 from smallcaps_pipeline.micro.quotes_in_force import is_valid
 from smallcaps_pipeline.settings import Micro
 
@@ -53,10 +54,12 @@ def order_flow_figures(
     for stop, prefix, suffix in (("bar_end_ns", "", "_before"), ("end_ns", "label_", "")):
         known = (pl.col("at_ns") < pl.col(stop)) & pl.col("change").is_not_null()
         change, depth = pl.col("change").filter(known), pl.col("depth").filter(known)
-        flow = pl.when(change.len() > 0).then(change.sum())
+        flow = in_turn(change)
         figures += [
             flow.alias(f"{prefix}ofi{suffix}"),
-            pl.when(depth.sum() > 0).then(flow / depth.mean()).alias(f"{prefix}ofi_depths{suffix}"),
+            pl.when(in_turn(depth) > 0)
+            .then(flow * depth.len() / in_turn(depth))
+            .alias(f"{prefix}ofi_depths{suffix}"),
         ]
     return changes.group_by("event").agg(*figures)
 

@@ -58,3 +58,12 @@ def array_of(whole: pl.Series) -> kernels.Array:
 def nanoseconds(timestamp: pl.Expr) -> pl.Expr:
     """Return an aware timestamp of any precision as ns since 1970 UTC (Int64)."""
     return timestamp.dt.epoch("ns")
+
+
+def in_turn(values: pl.Expr) -> pl.Expr:
+    """Return the sum, added up one after the other; null where there is nothing to add.
+
+    polars adds in strides that depend on where a group's rows lie in memory. An event's figures
+    must not change in their last bits with what else is described in the same call.
+    """
+    return values.drop_nulls().cum_sum().last()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from smallcaps_pipeline.micro.prices import BPS, NS_PER_MINUTE
+from smallcaps_pipeline.micro.prices import BPS, NS_PER_MINUTE, in_turn
 from smallcaps_pipeline.micro.quotes_in_force import is_valid
 
 P95_PERCENT = 95
@@ -39,11 +39,11 @@ def spread_figures(
         95 %); events without any time in force have no row.
     """
     forces = _less_halts(_times_in_force(book, events, end), halts)
-    held = forces.filter(pl.col("held_ns") > 0).sort("event", "spread_bps")
+    held = forces.filter(pl.col("held_ns") > 0).sort("event", "spread_bps", maintain_order=True)
     spread, ns = pl.col("spread_bps"), pl.col("held_ns")
     reached = ns.cum_sum() * 100 >= ns.sum() * P95_PERCENT  # integers: exact at the border
     return held.group_by("event", maintain_order=True).agg(
-        spread_mean_bps=(spread * ns).sum() / ns.sum(),
+        spread_mean_bps=in_turn(spread * ns) / ns.sum(),
         spread_p95_bps=spread.filter(reached).first(),
     )
 

@@ -23,11 +23,12 @@ from typing import Final
 
 import polars as pl
 
-from smallcaps_pipeline.micro.prices import BPS, MICRO_DOLLARS, NS_PER_S
+from smallcaps_pipeline.micro.prices import BPS, MICRO_DOLLARS, NS_PER_S, in_turn
 from smallcaps_pipeline.micro.quotes_in_force import or_null, quote_rows, with_mid
 from smallcaps_pipeline.settings import Micro
 
 _AT, _SIZE, _SIDE = pl.col("at_ns"), pl.col("size"), pl.col("aggressor")
+_UNITS = pl.col("size_micro")
 _PRICE_X2, _MID_X2, _LATER_X2 = 2 * pl.col("price_micro"), pl.col("mid_x2"), pl.col("later_x2")
 _COSTS: Final = {
     "effective_spread": 2 * _SIDE * (_PRICE_X2 - _MID_X2) / _MID_X2,
@@ -95,7 +96,7 @@ def vwap_slippage(
         .with_columns(taken=(wanted - (pl.col("so_far") - _SIZE)).clip(0, _SIZE))
     )
     filled = after.group_by("event").agg(
-        paid=(pl.col("taken") * pl.col("price")).sum(), printed=_SIZE.sum()
+        paid=in_turn(pl.col("taken") * pl.col("price")), printed=in_turn(_SIZE)
     )
     vwap_x2 = 2 * MICRO_DOLLARS * pl.col("paid") / wanted
     sign = pl.when(pl.col("direction") == "up").then(1.0).otherwise(-1.0)
@@ -111,5 +112,5 @@ def vwap_slippage(
 def _weighted(name: str, seen: pl.Expr) -> pl.Expr:
     """Return the mean of a cost over the trades seen, weighted by shares, in bps."""
     cost, has = pl.col(name), seen & pl.col(name).is_not_null()
-    shares = _SIZE.filter(has).sum()
-    return pl.when(shares > 0).then((cost * _SIZE).filter(has).sum() / shares * BPS)
+    shares = _UNITS.filter(has).sum()
+    return pl.when(shares > 0).then(in_turn((cost * _UNITS).filter(has)) / shares * BPS)

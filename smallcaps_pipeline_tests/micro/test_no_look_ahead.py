@@ -1,7 +1,5 @@
 """No column changes when everything after its moment is cut off, and the schema states the moment.
 
-Figures may differ in the last bits, as sums of doubles do that are split otherwise; no more.
-
 Each column of the table, the groups on request included, is known at the event bar's end, a minute
 later, or at the window's end (`schemas.moments`). Only what is known later than the bar's end may
 carry the prefix `label_`, and all of it must.

@@ -97,7 +97,7 @@ def test_other_symbols_change_nothing(rows: list[Any], book_rows: list[Any]) -> 
         pl.concat([book, book.with_columns(symbol=other, bid_price=pl.lit(1.0))]),
         pl.concat([EVENTS, event("09:40", symbol="NERV")]),
     )
-    assert_frame_equal(features(tape, book), both.head(EVENTS.height))
+    assert_frame_equal(features(tape, book), both.head(EVENTS.height), check_exact=True)
 
 
 @settings(max_examples=15, deadline=None)

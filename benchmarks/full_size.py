@@ -138,7 +138,7 @@ def update_all(lake: Lake, settings: Settings, cells: Sequence[tuple[str, str]])
     bars = events = 0
     left = iter(cells)
     work = partial(update_cell, lake, settings)
-    cores = pl.thread_pool_size()
+    cores = pl.thread_pool_size() + 1  # as the asset does
     with ThreadPoolExecutor(cores) as pool:
         under_way: set[Future[Total]] = {
             pool.submit(work, cell) for cell in islice(left, 2 * cores)

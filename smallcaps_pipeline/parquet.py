@@ -43,19 +43,31 @@ def row_groups(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFra
         yield held.rechunk()
 
 
-def digesting(schema: pa.Schema, digest: hashlib.blake2b) -> pq.ParquetWriter:
-    """Digest rows: as plain parquet, which keeps nothing of what lies under a null.
+class RowDigest:
+    """A digest of rows: as plain parquet, which keeps nothing of what lies under a null.
 
     Arrow's own stream would not do: values under nulls and bits past the end are undefined in it.
     """
-    return pq.ParquetWriter(
-        _Digested(digest),
-        schema,
-        compression="none",
-        use_dictionary=False,
-        write_statistics=False,
-        store_schema=False,
-    )
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._writer = pq.ParquetWriter(
+            _Digested(self._digest),
+            schema,
+            compression="none",
+            use_dictionary=False,
+            write_statistics=False,
+            store_schema=False,
+        )
+
+    def update(self, table: pa.Table, group_rows: int) -> None:
+        """Take in more rows, in row groups of a number of rows."""
+        self._writer.write_table(table, row_group_size=group_rows)
+
+    def finish(self) -> str:
+        """Return the digest of all rows."""
+        self._writer.close()
+        return self._digest.hexdigest()
 
 
 class _Digested(io.RawIOBase):

@@ -232,4 +232,5 @@ def write_cell(
         lake.cell(TABLE, symbol, period.key),
         metadata={"rows": len(good), **known.metadata()},
         level=FINISHED_LEVEL if is_finished else COMPRESSION_LEVEL,
+        digested=True,
     )

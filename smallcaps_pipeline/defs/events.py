@@ -64,8 +64,8 @@ def _shards(grid: Grid, settings: Settings) -> dg.AssetsDefinition:
             findings[key] = event_kpis(lake.read(update.file, EVENTS), settings)
             return {**_metadata(update), **kpi_metadata(findings[key])}
 
-        cores = pl.thread_pool_size()
-        run_partitions(context, work, unit="cells", display=display, workers=cores)
+        workers = pl.thread_pool_size() + 1  # while a cell waits for the disk, another computes
+        run_partitions(context, work, unit="cells", display=display, workers=workers)
         return dg.MaterializeResult(check_results=event_check_results(findings, settings))
 
     return intraday_events

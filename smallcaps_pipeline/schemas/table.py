@@ -66,7 +66,7 @@ class Table:
                 f"{where or self.name}: lacks the columns {missing} of {self.name}; it has "
                 f"{list(have)}"
             )
-        if naive := [name for name in self.columns if _is_naive(have[name], self.schema[name])]:
+        if naive := [name for name, c in self.columns.items() if _is_naive(have[name], c.dtype)]:
             raise SchemaError(
                 f"{where or self.name}: column {naive[0]!r} has no time zone, and it is never "
                 "guessed; `smallcaps import-bars --timezone ...` takes such bars in"
@@ -77,7 +77,7 @@ class Table:
         )
 
 
-def _is_naive(have: pl.DataType, wanted: pl.DataType) -> bool:
+def _is_naive(have: pl.DataType, wanted: pl.DataType | type[pl.DataType]) -> bool:
     """Say whether a naive time stands where an aware one is wanted: a cast would take it as UTC."""
     if not (isinstance(have, pl.Datetime) and isinstance(wanted, pl.Datetime)):
         return False

@@ -21,6 +21,7 @@ from smallcaps_pipeline.schemas import BARS, EVENTS
 from smallcaps_pipeline.settings import Settings
 
 TABLE: Final = EVENTS.name
+COMPRESSION_LEVEL: Final = 3  # a shard is made anew with every threshold: soon written beats small
 RULES_VERSION: Final = "1"  # raise it when a rule changes: every shard is detected anew
 
 
@@ -89,7 +90,7 @@ def update_shard(
         raise LakeError(f"{bars_file}: holds bars of {', '.join(foreign)}, expected {symbol} alone")
     found = detect(bars, settings, reference=known)
     metadata = {"rows": len(found.events), "bars": found.bars, "made_from": made_from}
-    lake.write(found.events, file, metadata=metadata)
+    lake.write(found.events, file, metadata=metadata, level=COMPRESSION_LEVEL)
     return ShardUpdate(
         CellState.WRITTEN,
         len(found.events),

@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import rich.box
 import rich.console
@@ -68,7 +68,8 @@ class Console:
         for place, (name, value) in enumerate(rows[0].items()):
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             is_short = max(len(row[place]) for row in texts) <= SHORT_TEXT
-            table.add_column(name, justify="right" if is_number else "left", no_wrap=is_short)
+            justify: Literal["right", "left"] = "right" if is_number else "left"
+            table.add_column(name, justify=justify, no_wrap=is_short and not is_number)
         for row_texts in texts:
             table.add_row(*row_texts)
         self._out.print(table)

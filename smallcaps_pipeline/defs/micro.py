@@ -1,6 +1,5 @@
 """Micro: figures of every event from the ticks around it, and what is wrong with the ticks."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from smallcaps_pipeline.defs.describe import OWNER, described, figures, image, t
 from smallcaps_pipeline.defs.news_of_events import known_latency, news_around
 from smallcaps_pipeline.defs.partitions import Grid
 from smallcaps_pipeline.defs.progress import Display, ProgressLog
+from smallcaps_pipeline.defs.window_records import disk_used_pct
 from smallcaps_pipeline.lake import Lake
 from smallcaps_pipeline.micro import event_features, window_quality
 from smallcaps_pipeline.report.quality import RULES, quality_findings, trades_per_minute_svg
@@ -203,8 +203,7 @@ def _bound(value: float | None) -> str:
 
 
 def _disk(lake: Lake, settings: Settings) -> Finding:
-    usage = shutil.disk_usage(lake.root)
-    used = usage.used / usage.total * 100
+    used = disk_used_pct(lake)
     allowed = Range(low=None, high=settings.kpis.windows.disk_warning_pct)
     status = judge(used, allowed, n=1)
     return Finding(DISK, "Disk of the lake in use", used, "%", None, allowed.high, 1, status)

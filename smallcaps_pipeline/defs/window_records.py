@@ -37,11 +37,17 @@ def stored_metadata(found: StoredFigures, lake: Lake) -> dict[str, Any]:
 
 def disk_metadata(lake: Lake) -> dict[str, float]:
     """Return how full the disk of an existing lake is."""
-    disk = psutil.disk_usage(str(lake.root))
+    free = psutil.disk_usage(str(lake.root)).free
     return {
-        "disk left, GB": round(disk.free / 1e9, 3),
-        "disk used, %": round(100 * disk.used / (disk.used + disk.free), 1),
+        "disk left, GB": round(free / 1e9, 3),
+        "disk used, %": round(disk_used_pct(lake), 1),
     }
+
+
+def disk_used_pct(lake: Lake) -> float:
+    """Return how full the disk of an existing lake is, of what a user may fill."""
+    disk = psutil.disk_usage(str(lake.root))
+    return 100 * disk.used / (disk.used + disk.free)
 
 
 def record(

@@ -10,11 +10,9 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from smallcaps_pipeline.schemas import BOOL, I64, STR
+from smallcaps_pipeline.schemas import I64, STR
 
 Held = pl.DataFrame | pl.LazyFrame | pl.Series | Iterable[str]
-
-HELD_SCHEMA = pl.Schema({"event_id": STR, "is_held": BOOL, "held_from": I64, "held_fill": STR})
 
 
 def read_held(held: Held | None, profiles: Sequence[str]) -> pl.DataFrame:

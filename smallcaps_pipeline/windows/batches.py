@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from smallcaps_pipeline.schemas import PLAN, STORED
+from smallcaps_pipeline.schemas import STORED
 from smallcaps_pipeline.settings import Settings, load_settings
 
 INTERVAL = ["symbol", "kind", "window_start", "window_end", "nbbo"]
@@ -79,11 +79,6 @@ def without_batches(plan: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
 def as_stored(batches: pl.DataFrame) -> pl.DataFrame:
     """Return the intervals of batches under way as schemas.STORED, for `plan_windows`."""
     return STORED.conform(batches)
-
-
-def empty_batches() -> pl.DataFrame:
-    """Return the table of batches without rows."""
-    return PLAN.empty().with_columns(batch=pl.lit(None, pl.String))
 
 
 def _highest(existing: Iterable[str], profile: str) -> int:
